@@ -1,0 +1,189 @@
+"""A declarative, typed layer over compiled BPF objects: declare what an object holds, check it, load it, use it.
+
+A path through the source, from the bottom up:
+
+1. `bpfmodel.errors`: all that can go wrong, in one tree.
+2. `bpfmodel.btf.kinds`: the type model; `btf.parse` reads it from an object, `btf.compare` compares two of them.
+3. `bpfmodel.types.lowering`: what an annotation means in C; `types.codec` turns values into bytes.
+4. `bpfmodel.spec.reader`: from the bytes of an object to a `CollectionSpec`.
+5. `bpfmodel.engine.base`: what an engine does; `engine.kernel` and `engine.memory` do it.
+6. `bpfmodel.handles.variable`: what users hold.
+7. `bpfmodel.model.objects`: `BpfObjects`, where it all comes together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import engine
+from .engine.base import Engine, LoadOptions, RunResult
+from .errors import (
+    AttachError,
+    BpfModelError,
+    BpfTypeError,
+    BpfValueError,
+    ClosedError,
+    ConstantError,
+    DeclarationError,
+    Finding,
+    FoldedConstantWarning,
+    KernelError,
+    LoadError,
+    MapError,
+    MismatchError,
+    NotSupportedError,
+    PrivilegeError,
+    ReadOnlyError,
+    RunError,
+    SourceError,
+    VerifierError,
+)
+from .handles.field import Field
+from .handles.kinds import (
+    TC,
+    XDP,
+    CgroupSkb,
+    Lsm,
+    PerfEvent,
+    Probe,
+    ProgramKind,
+    RawTracepoint,
+    SocketFilter,
+    Syscall,
+    Tracepoint,
+    Tracing,
+)
+from .handles.link import Link
+from .handles.maps import ArrayMap, HashMap
+from .handles.program import Program
+from .handles.variable import Const, Var
+from .model.declare import field
+from .model.objects import BpfObjects, OpenObjects
+from .types.arrays import Array, Bits, Bytes, CString
+from .types.scalars import (
+    Align,
+    boolean,
+    f32,
+    f64,
+    pointer,
+    s8,
+    s16,
+    s32,
+    s64,
+    s128,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+)
+from .types.struct import Struct
+
+if TYPE_CHECKING:
+    from .engine.kernel import KernelEngine
+    from .engine.memory import MemoryEngine
+    from .spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
+    from .spec.uapi import AttachType, MapFlag, MapType, ProgType
+
+# Found when first asked for: reading and loading are not what every import of the library is for.
+_LATE = {
+    "AttachType": "spec.uapi",
+    "CollectionSpec": "spec.collection",
+    "KernelEngine": "engine.kernel",
+    "MapFlag": "spec.uapi",
+    "MapSpec": "spec.collection",
+    "MapType": "spec.uapi",
+    "MemoryEngine": "engine.memory",
+    "ProgType": "spec.uapi",
+    "ProgramSpec": "spec.collection",
+    "VariableSpec": "spec.collection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATE.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return found
+
+
+__all__ = [
+    "Align",
+    "Array",
+    "ArrayMap",
+    "AttachError",
+    "AttachType",
+    "Bits",
+    "BpfModelError",
+    "BpfObjects",
+    "BpfTypeError",
+    "BpfValueError",
+    "Bytes",
+    "CString",
+    "CgroupSkb",
+    "ClosedError",
+    "CollectionSpec",
+    "Const",
+    "ConstantError",
+    "DeclarationError",
+    "Engine",
+    "Field",
+    "Finding",
+    "FoldedConstantWarning",
+    "HashMap",
+    "KernelEngine",
+    "KernelError",
+    "Link",
+    "LoadError",
+    "LoadOptions",
+    "Lsm",
+    "MapError",
+    "MapFlag",
+    "MapSpec",
+    "MapType",
+    "MemoryEngine",
+    "MismatchError",
+    "NotSupportedError",
+    "OpenObjects",
+    "PerfEvent",
+    "PrivilegeError",
+    "Probe",
+    "ProgType",
+    "Program",
+    "ProgramKind",
+    "ProgramSpec",
+    "RawTracepoint",
+    "ReadOnlyError",
+    "RunError",
+    "RunResult",
+    "SocketFilter",
+    "SourceError",
+    "Struct",
+    "Syscall",
+    "TC",
+    "Tracepoint",
+    "Tracing",
+    "Var",
+    "VariableSpec",
+    "VerifierError",
+    "XDP",
+    "boolean",
+    "engine",
+    "f32",
+    "f64",
+    "field",
+    "pointer",
+    "s128",
+    "s16",
+    "s32",
+    "s64",
+    "s8",
+    "u128",
+    "u16",
+    "u32",
+    "u64",
+    "u8",
+]

@@ -1,0 +1,78 @@
+"""A data section that was loaded: what the variables in it read and write through."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from ..engine.base import LoadedMap, closed
+from ..errors import KernelError, ReadOnlyError
+
+_ONLY_KEY = bytes(4)
+
+
+class Section:
+    """The live bytes of a data section, or the way to copies of them where they cannot be mapped."""
+
+    __slots__ = ("_given", "_lock", "_map", "name", "view")
+
+    def __init__(self, loaded: LoadedMap) -> None:
+        self.name = loaded.name
+        self.view = loaded.memory()
+        self._map = loaded
+        self._lock = threading.Lock()
+        self._given: list[memoryview] = []
+
+    def window(self, offset: int, size: int, format: str) -> memoryview:
+        """Return a view of some bytes that close() will take back. The section must be mapped."""
+        assert self.view is not None
+        window = self.view[offset : offset + size]
+        if len(window) != size:
+            raise KernelError(f"{self.name} has {len(self.view)} bytes, and bytes up to {offset + size} were asked for")
+        if format:
+            window = window.cast(format)  # type: ignore[call-overload]  # any letter of struct, known only here
+        self._given.append(window)
+        return window
+
+    def read(self) -> bytes:
+        """Return a copy of all bytes, through the map."""
+        found = self._map.lookup(_ONLY_KEY)
+        if found is None:
+            raise KernelError(f"{self.name} has no contents")
+        return found
+
+    def write(self, offset: int, raw: bytes) -> None:
+        """Replace some bytes, through the map, which stores the whole section.
+
+        What a program writes to the other variables of the section between the reading and the storing is lost; only
+        a mapped section is free of that.
+        """
+        with self._lock:
+            whole = bytearray(self.read())
+            whole[offset : offset + len(raw)] = raw
+            try:
+                self._map.update(_ONLY_KEY, bytes(whole))
+            except KernelError as error:
+                if error.errno == 1:
+                    raise ReadOnlyError(f"{self.name} is read-only") from error
+                raise
+
+    def close(self) -> None:
+        """Take back every view. One that user code still exports keeps the memory, not the handle, alive."""
+        for window in [*self._given, self.view]:
+            if window is not None:
+                with contextlib.suppress(BufferError):
+                    window.release()
+        self._given.clear()
+
+
+def is_released(view: memoryview) -> bool:
+    """Tell whether close() has taken a view back."""
+    try:
+        view.nbytes  # noqa: B018 - asking is what raises
+    except ValueError:
+        return True
+    return False
+
+
+__all__ = ["Section", "closed", "is_released"]

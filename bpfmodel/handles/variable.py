@@ -1,0 +1,228 @@
+"""Global variables: `Var`, and `Const`, which has no way to write.
+
+A scalar is read by one index into a typed view of the section's memory; everything else by one decoder. Which of the two
+is chosen once, when the handle is made.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from ..btf import kinds
+from ..engine.base import closed
+from ..errors import BpfModelError, BpfValueError, NotSupportedError
+from ..types.codec import Codec
+from .field import Field
+from .section import Section, is_released
+
+if TYPE_CHECKING:
+    from ..spec.collection import VariableSpec
+
+T = TypeVar("T")
+
+
+class _Global(Generic[T]):
+    """What Var and Const share: reading, and where the variable lies."""
+
+    __slots__ = ("_codec", "_memory", "_section", "_view", "name", "offset", "section", "size", "type")
+
+    name: str
+    """The C name."""
+    section: str
+    """The data section it lies in: ``.bss``, ``.data.custom``."""
+    offset: int
+    """Where it lies in its section, in bytes."""
+    size: int
+    """Its bytes."""
+    type: kinds.Type
+    """Its type, in BTF's terms."""
+
+    def __init__(self, spec: VariableSpec, type: kinds.Type, codec: Codec, section: Section) -> None:
+        self.name, self.section, self.offset, self.size = spec.name, spec.section, spec.offset, spec.size
+        self.type = type
+        self._codec = codec
+        self._section = section
+        self._memory: memoryview | None = None
+        self._view: Any = self._look()
+
+    def _look(self) -> Any:
+        return self._section.window(self.offset, self.size, "")
+
+    def get(self) -> T:
+        """Return the value, as it is in the program's memory now.
+
+        A value of more than one machine word may be caught half written by a running program.
+
+        Raises:
+            ClosedError: the object was closed.
+        """
+        try:
+            return self._codec.decode(self._view, 0)  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise self._reason(error) from None
+
+    @property
+    def memory(self) -> memoryview:
+        """The variable's bytes themselves: what is written here, the program sees, and the other way round.
+
+        Read-only for a Const. Closing the object takes it back.
+
+        Raises:
+            ClosedError: the object was closed.
+            NotSupportedError: the section cannot be mapped into this process.
+        """
+        if self._memory is None:
+            if is_released(self._view):
+                raise closed(self.name)
+            self._memory = self._section.window(self.offset, self.size, "")
+        elif is_released(self._memory):
+            raise closed(self.name)
+        return self._memory
+
+    def _reason(self, error: ValueError) -> Exception:
+        """Say why a view refused: it was taken back, or the value is at fault."""
+        return closed(self.name) if is_released(self._view) else error
+
+    def __repr__(self) -> str:
+        kind = "Const" if isinstance(self, Const) else "Var"
+        try:
+            shown = repr(self.get())
+        except BpfModelError as error:
+            shown = f"({type(error).__name__})"
+        return f"<{kind} {self.name} = {shown}>"
+
+
+class Const(_Global[T]):
+    """A constant of the program: a variable in ``.rodata``, which the kernel freezes at load.
+
+    There is no ``set``: rewrite constants before load, with ``load_and_assign(…, constants={…})`` or ``open(…).set(…)``.
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type[Any]) -> Field[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type[Any]) -> Const[T]: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+
+
+class Var(_Global[T]):
+    """A global variable of the program that both sides may write."""
+
+    __slots__ = ()
+
+    def set(self, value: T) -> None:
+        """Store a value; the program sees it at once.
+
+        Either all of the value fits and is stored, or nothing is.
+
+        Raises:
+            BpfValueError: the value does not fit the C type; the message has the bounds.
+            ClosedError: the object was closed.
+        """
+        raw = self._encode(value)
+        try:
+            self._view[: len(raw)] = raw
+        except ValueError as error:
+            raise self._reason(error) from None
+
+    def _encode(self, value: Any) -> bytes:
+        try:
+            return self._codec.encode(value)
+        except BpfValueError as error:
+            raise error.within(self.name) from None
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, owner: type[Any]) -> Field[T]: ...
+        @overload
+        def __get__(self, instance: object, owner: type[Any]) -> Var[T]: ...
+        def __get__(self, instance: Any, owner: Any) -> Any: ...
+
+
+class _Number(_Global[T]):
+    """Reads a number with one index, and nothing else on the way."""
+
+    __slots__ = ()
+
+    def _look(self) -> Any:
+        return self._section.window(self.offset, self.size, self._codec.format)
+
+    def get(self) -> T:
+        try:
+            return self._view[0]  # type: ignore[no-any-return]
+        except ValueError as error:
+            raise self._reason(error) from None
+
+    get.__doc__ = _Global.get.__doc__
+
+
+class _NumberConst(_Number[T], Const[T]):
+    __slots__ = ()
+
+
+class _NumberVar(_Number[T], Var[T]):
+    __slots__ = ()
+
+    def set(self, value: T) -> None:
+        try:
+            self._view[0] = value
+        except (ValueError, TypeError) as error:
+            reason = self._reason(error)  # type: ignore[arg-type]
+            if reason is not error:
+                raise reason from None
+            self._encode(value)  # says what is wrong with it
+            raise
+
+    set.__doc__ = Var.set.__doc__
+
+
+class _Copied(_Global[T]):
+    """Reads through the map, where the section cannot be mapped."""
+
+    __slots__ = ()
+
+    def _look(self) -> Any:
+        return None
+
+    def get(self) -> T:
+        return self._codec.decode(self._section.read(), self.offset)  # type: ignore[no-any-return]
+
+    get.__doc__ = _Global.get.__doc__
+
+    @property
+    def memory(self) -> memoryview:
+        """Not to be had here."""
+        raise NotSupportedError(
+            f"{self.name}: section {self.section} cannot be mapped into this process: that takes Linux 5.5 and an object "
+            "whose BTF has a global variable in it; get and set work, through the map"
+        )
+
+
+class _CopiedConst(_Copied[T], Const[T]):
+    __slots__ = ()
+
+
+class _CopiedVar(_Copied[T], Var[T]):
+    __slots__ = ()
+
+    def set(self, value: T) -> None:
+        self._section.write(self.offset, self._encode(value))
+
+    set.__doc__ = Var.set.__doc__
+
+
+def make_variable(
+    wanted: type[Any], spec: VariableSpec, type: kinds.Type, codec: Codec, section: Section
+) -> Var[Any] | Const[Any]:
+    """Make the handle of a variable: `wanted` is Var or Const."""
+    constant = issubclass(wanted, Const)
+    if section.view is None:
+        return (_CopiedConst if constant else _CopiedVar)(spec, type, codec, section)
+    if codec.format:
+        return (_NumberConst if constant else _NumberVar)(spec, type, codec, section)
+    return (Const if constant else Var)(spec, type, codec, section)

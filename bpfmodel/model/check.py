@@ -1,0 +1,204 @@
+"""Compares declarations with a spec: all findings, and what each field is bound to where there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..btf import kinds
+from ..btf.compare import Difference, compare, spell
+from ..btf.layout import size_of
+from ..btf.render import describe
+from ..errors import Finding, SourceError
+from ..handles.maps import AnyMap
+from ..handles.variable import Const
+from ..spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
+from ..spec.uapi import MapType
+from .declare import Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A field and the object it was found to mean; `spec` is None where an optional one is missing."""
+
+    declaration: Declaration
+    spec: VariableSpec | MapSpec | ProgramSpec | None
+    value: kinds.Type | None = None
+    """The type that values are packed by: the declared one, or the object's where the declaration is loose."""
+    key: kinds.Type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What checking found: `findings` of both severities, and the binding of every field that has none."""
+
+    findings: tuple[Finding, ...]
+    bindings: tuple[Binding, ...]
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that forbid loading."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that do not."""
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+
+def check(declarations: Iterable[Declaration], spec: CollectionSpec) -> Report:
+    """Compare every declaration with the object."""
+    checker = _Checker(spec)
+    for declaration in declarations:
+        getattr(checker, declaration.role)(declaration)
+    return Report(tuple(checker.findings), tuple(checker.bindings))
+
+
+class _Checker:
+    def __init__(self, spec: CollectionSpec) -> None:
+        self.spec = spec
+        self.findings: list[Finding] = []
+        self.bindings: list[Binding] = []
+
+    def add(self, path: str, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(path, message, hint))
+
+    def note(self, path: str, message: str, hint: str = "") -> None:
+        self.findings.append(Finding(path, message, hint, "warning"))
+
+    def missing(self, declaration: Declaration) -> None:
+        if declaration.optional:
+            self.bindings.append(Binding(declaration, None))
+            return
+        renamed = "" if declaration.name == declaration.attribute else f" {declaration.name}"
+        reason = self.spec.explain_missing(declaration.name, role=declaration.role)
+        self.add(declaration.label, f"no {declaration.role}{renamed} of that name in {self.spec.name}", reason)
+
+    def variable(self, declaration: Declaration) -> None:
+        found = self.spec.variables.get(declaration.name)
+        if found is None:
+            self.missing(declaration)
+            return
+        assert declaration.value is not None
+        label, before = declaration.label, len(self.findings)
+        constant = issubclass(declaration.handle, Const)
+        if constant and not found.constant:
+            self.add(label, f"declared Const, found in {found.section}, which is writable", "declare it as Var")
+        elif found.constant and not constant:
+            self.add(label, f"declared Var, found in {found.section}, which is frozen at load", "declare it as Const")
+        if not found.size:
+            self.add(label, f"found without any size in {found.section}", "there is nothing to read")
+        elif found.type is None:
+            self.untyped(label, declaration.value, found.size, f"in {found.section}")
+        else:
+            for difference in compare(declaration.value, found.type):
+                suffix = "" if difference.path else f" in {found.section}"
+                self.tell(label, difference, suffix)
+        if constant and found.constant and not found.referenced:
+            self.note(
+                label,
+                "no code refers to it: the compiler folded its value, and rewriting it changes nothing",
+                "declare it const volatile in C",
+            )
+        self.bind(declaration, found, before, found.type)
+
+    def map(self, declaration: Declaration) -> None:
+        found = self.spec.maps.get(declaration.name)
+        if found is None or found.is_data:
+            self.missing(declaration)
+            return
+        label, before = declaration.label, len(self.findings)
+        handle = declaration.handle
+        assert issubclass(handle, AnyMap) and declaration.key is not None and declaration.value is not None
+        if found.type != handle.map_type:
+            self.add(
+                label,
+                f"declared {handle.__name__} (type {handle.map_type.name}), found a map of type {_type_name(found)}",
+                _kind_hint(found),
+            )
+        else:
+            for part, declared, type, size in (
+                ("key", declaration.key, found.key, found.key_size),
+                ("value", declaration.value, found.value, found.value_size),
+            ):
+                path = f"{label}.{part}"
+                if type is not None:
+                    for difference in compare(declared, type):
+                        self.tell(path, difference)
+                else:
+                    told = len(self.findings)
+                    self.untyped(path, declared, size, f"as {part}_size")
+                    if len(self.findings) == told:
+                        self.note(path, f"the map gives only {part}_size, so only the size was checked", f"use __type({part}, …)")
+        self.bind(declaration, found, before, found.value, found.key)
+
+    def program(self, declaration: Declaration) -> None:
+        found = self.spec.programs.get(declaration.name)
+        if found is None:
+            self.missing(declaration)
+            return
+        before, kind = len(self.findings), declaration.program_kind
+        if kind is not None and found.type not in kind.types:
+            wanted = " or ".join(type.name for type in kind.types)
+            self.add(
+                declaration.label,
+                f"declared Program[{kind.__name__}] (type {wanted}), found a program of type "
+                f"{getattr(found.type, 'name', found.type)} in section {found.section}",
+            )
+        self.bind(declaration, found, before)
+
+    def tell(self, label: str, difference: Difference, suffix: str = "") -> None:
+        self.add(label + difference.path, difference.message + suffix, difference.hint)
+
+    def untyped(self, path: str, declared: kinds.Type, size: int, where: str) -> None:
+        """Check what has no BTF by its size, which is all there is."""
+        if isinstance(declared, kinds.Loose):
+            self.add(path, f"declared {declared.name}, found {size} bytes {where} without type information",
+                     "say the C type, such as u32, or compile with -g")  # fmt: skip
+        elif size_of(declared) != size:
+            self.add(path, f"declared {describe(declared)}, found {size} bytes {where}",
+                     "without type information, only the size could be checked")  # fmt: skip
+
+    def bind(
+        self,
+        declaration: Declaration,
+        found: VariableSpec | MapSpec | ProgramSpec,
+        before: int,
+        value: kinds.Type | None = None,
+        key: kinds.Type | None = None,
+    ) -> None:
+        if any(finding.severity == "error" for finding in self.findings[before:]):
+            return
+        try:
+            self.bindings.append(
+                Binding(declaration, found, _resolve(declaration.value, value), _resolve(declaration.key, key))
+            )
+        except SourceError as error:
+            self.add(declaration.label, str(error))
+
+
+def _resolve(declared: kinds.Type | None, found: kinds.Type | None) -> kinds.Type | None:
+    """Choose the type to pack values by: loose declarations take the object's, with their own Python type."""
+    if not isinstance(declared, kinds.Loose):
+        return declared
+    assert found is not None
+    bare = kinds.strip(found)
+    if isinstance(bare, kinds.Array) and declared.python in (str, bytes, list):
+        return kinds.Array(bare.element, bare.length, declared.python)
+    if isinstance(bare, kinds.Composite) and declared.python is bytes:
+        return kinds.Array(kinds.Int("u8", 1), bare.size, bytes)
+    return found
+
+
+def _type_name(found: MapSpec) -> str:
+    return found.type.name if isinstance(found.type, MapType) else str(found.type)
+
+
+def _kind_hint(found: MapSpec) -> str:
+    value = spell(found.value) if found.value is not None else ""
+    if found.type == MapType.ARRAY:
+        return f"declare ArrayMap[{value or '…'}]"
+    if found.type == MapType.HASH:
+        key = spell(found.key) if found.key is not None else ""
+        return f"declare HashMap[{key or '…'}, {value or '…'}]"
+    return ""

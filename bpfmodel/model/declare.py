@@ -1,0 +1,149 @@
+"""Reads a class body into declarations: what each annotation says about an object in C."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field as dataclass_field
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from ..btf import kinds
+from ..errors import DeclarationError
+from ..handles.field import AnyField, Field, MapField, ProgramField
+from ..handles.kinds import ProgramKind
+from ..handles.maps import AnyMap, ArrayMap
+from ..handles.program import Program
+from ..handles.variable import Const, Var
+from ..types.lowering import lower
+
+Role = Literal["variable", "map", "program", "part"]
+
+
+class FieldOptions:
+    """What `field()` leaves in a class body until the body is read."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+
+
+def field(*, name: str | None = None) -> Any:
+    """Say more of a field than its annotation can: ``x: Var[u32] = field(name="c_name")``.
+
+    Args:
+        name: the C name, where it is not the attribute's.
+    """
+    return FieldOptions(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One field of an objects class, understood."""
+
+    owner: type
+    attribute: str
+    name: str
+    role: Role
+    handle: type[Any]
+    """Var, Const, Program, a kind of map; for a part, its class."""
+    optional: bool = False
+    value: kinds.Type | None = None
+    key: kinds.Type | None = None
+    program_kind: type[ProgramKind] | None = None
+    path: tuple[str, ...] = dataclass_field(default=())
+    """The attributes that lead to the part it lies in; empty at the top."""
+
+    @property
+    def label(self) -> str:
+        """The way to it in Python: ``part.pkt_count``."""
+        return ".".join((*self.path, self.attribute))
+
+
+def declare(owner: type, attribute: str, annotation: Any, default: Any, part_base: type) -> Declaration:
+    """Understand one annotation of a class body. `part_base` is what parts derive from.
+
+    Raises:
+        DeclarationError: it declares nothing that an object could hold.
+    """
+    where = f"{owner.__qualname__}.{attribute}"
+    if default is not None and not isinstance(default, FieldOptions):
+        raise DeclarationError(f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames")
+    name = (default.name if default is not None else None) or attribute
+    annotation, optional = _optional(annotation)
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if not isinstance(origin, type):
+        raise _unknown(where, annotation)
+    try:
+        if issubclass(origin, (Var, Const)):
+            _arity(origin, arguments, "u32")
+            return Declaration(owner, attribute, name, "variable", origin, optional, lower(arguments[0]))
+        if issubclass(origin, ArrayMap):
+            _arity(origin, arguments, "u64")
+            return Declaration(owner, attribute, name, "map", origin, optional, lower(arguments[0]), _INDEX)
+        if issubclass(origin, AnyMap):
+            _arity(origin, arguments, "u32, u64")
+            key, value = map(lower, arguments)
+            return Declaration(owner, attribute, name, "map", origin, optional, value, key)
+        if issubclass(origin, Program):
+            kind = arguments[0] if arguments else None
+            if kind is not None and not (isinstance(kind, type) and issubclass(kind, ProgramKind)):
+                raise DeclarationError(f"Program[{kind}] names no kind of program, such as XDP")
+            return Declaration(owner, attribute, name, "program", origin, optional, program_kind=kind)
+        if issubclass(origin, part_base):
+            if optional or default is not None:
+                raise DeclarationError("a part is neither optional nor renamed: its own fields are")
+            return Declaration(owner, attribute, name, "part", origin)
+    except DeclarationError as error:
+        raise DeclarationError(f"{where}: {error}") from None
+    raise _unknown(where, annotation)
+
+
+_INDEX = kinds.Int("u32", 4)
+
+
+def _optional(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (typing.Union, types.UnionType):
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        if len(inner) == 1 and len(inner) < len(get_args(annotation)):
+            return inner[0], True
+    return annotation, False
+
+
+def _arity(origin: type, arguments: tuple[Any, ...], example: str) -> None:
+    wanted = example.count(",") + 1
+    if len(arguments) != wanted:
+        raise DeclarationError(f"{origin.__name__} takes {wanted} type{'s' * (wanted > 1)}, as in {origin.__name__}[{example}]")
+
+
+def _unknown(where: str, annotation: Any) -> DeclarationError:
+    shown = getattr(annotation, "__qualname__", None) or str(annotation).replace("typing.", "")
+    return DeclarationError(
+        f"{where}: {shown} is nothing an object holds; use Var[…], Const[…], Program, a kind of map, or another class of "
+        "objects. Annotate what is yours alone with ClassVar, or not at all"
+    )
+
+
+def key_of(declaration: Declaration) -> AnyField:
+    """Make the typed key that stands for a field on its class."""
+    made = {"variable": Field, "map": MapField, "program": ProgramField}.get(declaration.role, AnyField)
+    return made(declaration.owner, declaration.attribute)
+
+
+def refuse_doubles(cls: type, declarations: Iterator[Declaration]) -> None:
+    """Refuse two fields for one object.
+
+    Raises:
+        DeclarationError: it names both.
+    """
+    seen: dict[tuple[Role, str], Declaration] = {}
+    for declaration in declarations:
+        first = seen.setdefault((declaration.role, declaration.name), declaration)
+        if first is not declaration:
+            raise DeclarationError(
+                f"{cls.__qualname__}.{first.label} and {cls.__qualname__}.{declaration.label} both declare "
+                f"the {declaration.role} {declaration.name}; one object has one field"
+            )

@@ -1,0 +1,200 @@
+"""Makes a `CollectionSpec` of the bytes of an object: sections and symbols and BTF in, plain data out.
+
+Source of the rules: libbpf's ``src/libbpf.c`` (which symbols are programs, which sections are maps), cilium/ebpf's
+``elf_reader.go`` (which variables are visible).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..btf import kinds
+from ..btf.parse import BTF
+from ..errors import SourceError
+from .collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec, check_fits
+from .elf import (
+    SHN_UNDEF,
+    STB_LOCAL,
+    STT_FUNC,
+    STT_NOTYPE,
+    STT_OBJECT,
+    STV_DEFAULT,
+    STV_PROTECTED,
+    Elf,
+    Section,
+    Symbol,
+    read_elf,
+)
+from .mapdefs import read_maps
+from .references import References
+from .sections import parse_section
+from .uapi import MapFlag, MapType, ProgType
+
+MAX_DATA_SECTION = (1 << 31) - 1
+"""The kernel refuses an array map with larger elements (``array_map_alloc_check`` in ``kernel/bpf/arraymap.c``)."""
+
+
+def read(data: bytes, name: str) -> CollectionSpec:
+    """Read an object.
+
+    Raises:
+        SourceError: the data is no BPF object, or contradicts itself.
+    """
+    try:
+        return _Reader(data, name).spec()
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from error.__cause__
+
+
+@dataclass(slots=True)
+class _DataSection:
+    section: Section
+    constant: bool
+    datasec: kinds.Datasec | None
+    typed: dict[str, tuple[kinds.Var, int]]
+    """Variables by name, with their sizes in BTF."""
+
+
+class _Reader:
+    def __init__(self, data: bytes, name: str) -> None:
+        self.data = data
+        self.name = name
+        self.elf: Elf = read_elf(data)
+        blob = self.elf.section(".BTF")
+        self.types = (
+            BTF.from_bytes(bytes(blob.data), self.elf.byte_order) if blob else BTF([kinds.VOID], self.elf.byte_order)
+        )
+        self.has_btf = blob is not None
+        self.datasecs = {datasec.name: datasec for datasec in self.types.datasecs()}
+        self.absent: dict[str, str] = {}
+        self.sections = {s.section.index: s for s in map(self._data_section, self.elf.sections) if s is not None}
+
+    def spec(self) -> CollectionSpec:
+        kconfig = self.datasecs.get(".kconfig")
+        externs = {entry.var.name for entry in kconfig.entries} if kconfig else set()
+        references = References(self.elf, {index: s.section.name for index, s in self.sections.items()}, externs)
+        variables = self._variables(references)
+        maps = self._data_maps(variables)
+        maps.update(read_maps(self.elf, self.datasecs, self.absent))
+        license = self._license()
+        programs = self._programs(references, maps, license)
+        self._explain_others(maps, variables, programs)
+        return CollectionSpec(
+            self.name, maps, programs, variables, self.types, self.elf.byte_order, self.has_btf, license,
+            self.absent, self.data,
+        )  # fmt: skip
+
+    def _data_section(self, section: Section) -> _DataSection | None:
+        family = section.name[1:].partition(".")[0] if section.name.startswith(".") else ""
+        if family not in ("data", "rodata", "bss") or not section.size:
+            return None
+        if section.size > MAX_DATA_SECTION:
+            raise SourceError(f"section {section.name} has {section.size} bytes; no map holds more than {MAX_DATA_SECTION}")
+        datasec = self.datasecs.get(section.name)
+        typed = {
+            entry.var.name: (entry.var, entry.size)
+            for entry in (datasec.entries if datasec else ())
+            # Two static variables may share a name; only global ones are told apart by theirs.
+            if isinstance(entry.var, kinds.Var) and entry.var.linkage
+        }
+        return _DataSection(section, family == "rodata", datasec, typed)
+
+    def _variables(self, references: References) -> dict[str, VariableSpec]:
+        images = {index: bytes(s.section.data) for index, s in self.sections.items()}
+        found: dict[str, VariableSpec] = {}
+        order = self.elf.byte_order
+        for symbol in self.elf.symbols:
+            place = self.sections.get(symbol.section)
+            if place is None or symbol.kind not in (STT_OBJECT, STT_NOTYPE) or not symbol.name:
+                continue
+            if not self._visible(symbol):
+                continue
+            section, typed = place.section, place.typed.get(symbol.name)
+            if symbol.value + symbol.size > section.size:
+                raise SourceError(
+                    f"variable {symbol.name} ends at byte {symbol.value + symbol.size} of {section.name}, "
+                    f"which has {section.size}"
+                )
+            if typed is not None and typed[1] != symbol.size:
+                raise SourceError(f"variable {symbol.name} has {symbol.size} bytes, and {typed[1]} in BTF")
+            variable = found[symbol.name] = VariableSpec(
+                symbol.name, section.name, symbol.value, symbol.size, typed[0].type if typed else None,
+                place.constant, references.touches(symbol.section, symbol.value, symbol.size), order,
+                images[symbol.section],
+            )  # fmt: skip
+            check_fits(variable)
+        return found
+
+    def _visible(self, symbol: Symbol) -> bool:
+        if symbol.bind == STB_LOCAL:
+            if symbol.kind == STT_OBJECT:
+                self.absent.setdefault(symbol.name, "it is static: only global variables can be reached by name")
+            return False
+        if symbol.visibility not in (STV_DEFAULT, STV_PROTECTED):
+            self.absent.setdefault(symbol.name, "it is hidden: remove __hidden, or the visibility attribute, to reach it")
+            return False
+        return True
+
+    def _data_maps(self, variables: dict[str, VariableSpec]) -> dict[str, MapSpec]:
+        visible = {variable.section for variable in variables.values() if variable.type is not None}
+        return {
+            s.section.name: MapSpec(
+                s.section.name,
+                MapType.ARRAY,
+                4,
+                s.section.size,
+                1,
+                # As libbpf does it: only sections with a visible variable that BTF knows are made mappable.
+                (MapFlag.RDONLY_PROG if s.constant else 0) | (MapFlag.MMAPABLE if s.section.name in visible else 0),
+                value=s.datasec,
+                image=bytes(s.section.data),
+                constant=s.constant,
+            )
+            for s in self.sections.values()
+        }
+
+    def _license(self) -> str:
+        section = self.elf.section("license")
+        return bytes(section.data).partition(b"\0")[0].decode("utf-8", "backslashreplace") if section else ""
+
+    def _programs(
+        self, references: References, maps: dict[str, MapSpec], license: str
+    ) -> dict[str, ProgramSpec]:
+        found: dict[str, ProgramSpec] = {}
+        for symbol in self.elf.symbols:
+            section = self.elf.sections[symbol.section] if symbol.section < len(self.elf.sections) else None
+            if (
+                section is None or symbol.kind != STT_FUNC or symbol.section == SHN_UNDEF
+                or not section.executable or section.name == ".text"
+            ):  # fmt: skip
+                continue
+            if symbol.bind == STB_LOCAL:
+                self.absent.setdefault(symbol.name, "it is a static function, which cannot be a program")
+                continue
+            end = symbol.value + symbol.size
+            if end > len(section.data) or symbol.value % 8 or symbol.size % 8 or not symbol.size:
+                raise SourceError(f"program {symbol.name} lies at bytes {symbol.value} to {end} of {section.name}")
+            used = references.of(symbol.section, symbol.value)
+            info = parse_section(section.name)
+            found[symbol.name] = ProgramSpec(
+                symbol.name, section.name, info.prog_type if info else ProgType.UNSPEC,
+                info.attach_type if info else None, info.attach_to if info else "", bool(info and info.sleepable),
+                not section.name.startswith("?"), license, bytes(section.data[symbol.value : end]),
+                tuple(sorted(used.maps)), tuple(sorted(used.variables)),
+            )  # fmt: skip
+        return found
+
+    def _explain_others(
+        self, maps: dict[str, MapSpec], variables: dict[str, VariableSpec], programs: dict[str, ProgramSpec]
+    ) -> None:
+        """Note why the rest of what BTF names cannot be declared."""
+        taken = {*maps, *variables, *programs}
+        for symbol in self.elf.symbols:
+            if symbol.name in taken or not symbol.name or symbol.name in self.absent:
+                continue
+            if symbol.section == SHN_UNDEF:
+                self.absent[symbol.name] = "it is extern: the kernel or another object defines it"
+            elif symbol.kind == STT_FUNC:
+                self.absent[symbol.name] = "it is a subprogram, called by programs and no program itself"
+            elif symbol.kind == STT_OBJECT and symbol.section < len(self.elf.sections):
+                self.absent[symbol.name] = f"it lies in section {self.elf.sections[symbol.section].name}"

@@ -1,0 +1,30 @@
+"""The sized containers: ``Array[u32, L[4]]``, ``CString[L[13]]``, ``Bytes[L[6]]``, ``Bits[u8, L[3]]``.
+
+They are type aliases with a length that only the runtime reads, so a static checker sees ``list[int]``, ``str``,
+``bytes`` and ``int``. ``L`` is ``typing.Literal``.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TypeVar
+
+if sys.version_info >= (3, 12):
+    from typing import TypeAliasType
+else:  # 20 ms of import time that newer Pythons save
+    from typing_extensions import TypeAliasType
+
+E = TypeVar("E")
+N = TypeVar("N")
+
+Array = TypeAliasType("Array", list[E], type_params=(E, N))
+"""``T name[n]``: a list of exactly n values of one type; arrays nest."""
+
+CString = TypeAliasType("CString", str, type_params=(N,))
+"""``char name[n]``: the text up to the first NUL, UTF-8 with surrogateescape; shorter values are padded with NULs."""
+
+Bytes = TypeAliasType("Bytes", bytes, type_params=(N,))
+"""An array of n one-byte integers, as exactly n bytes."""
+
+Bits = TypeAliasType("Bits", E, type_params=(E, N))
+"""A bitfield of n bits in a type of a struct: ``flags: Bits[u8, L[3]]``."""

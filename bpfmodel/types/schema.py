@@ -1,0 +1,82 @@
+"""How pydantic checks values of C types: the bounds and lengths that the type gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+from pydantic_core import core_schema
+
+from ..btf import kinds
+from ..btf.compare import reachable
+from ..btf.render import c_name
+from ..errors import BpfValueError
+from .codec import bounds, codec_for
+
+
+def python_type(type: kinds.Type) -> Any:
+    """Return the annotation that has pydantic check a value as strictly as the C type demands."""
+    bare = kinds.strip(type)
+    if isinstance(bare, kinds.Loose):
+        return bare.python
+    if isinstance(bare, kinds.Int):
+        if bare.is_bool:
+            return bool
+        low, high = bounds(bare.size, bare.signed)
+        return Annotated[int, Field(ge=low, le=high)]
+    if isinstance(bare, kinds.Ptr):
+        return Annotated[int, Field(ge=0, le=(1 << 64) - 1)]
+    if isinstance(bare, kinds.Float):
+        return Annotated[float, AfterValidator(_fits(type))]
+    if isinstance(bare, kinds.Enum) and bare.python is not None:
+        return bare.python
+    if isinstance(bare, kinds.Array):
+        if bare.python is str:
+            return Annotated[str, AfterValidator(_fits(type))]
+        if bare.python is bytes:
+            return Annotated[bytes, Field(min_length=bare.length, max_length=bare.length)]
+        inner = python_type(bare.element)
+        return Annotated[list[inner], Field(min_length=bare.length, max_length=bare.length)]  # type: ignore[valid-type]
+    if isinstance(bare, kinds.Composite) and bare.python is not None:
+        return bare.python
+    return Annotated[Any, AfterValidator(_fits(type))]
+
+
+def _fits(type: kinds.Type) -> Any:
+    codec = codec_for(type, "little")
+
+    def fits(value: Any) -> Any:
+        codec.encode(value)  # a BpfValueError is a ValueError, which is what pydantic collects
+        return value
+
+    fits.__name__ = f"fits_{c_name(type)}"
+    return fits
+
+
+def struct_schema(cls: Any, handler: Any) -> Any:
+    """Return the schema of a Struct class: an instance, or a mapping of members, which becomes one."""
+    members = list(reachable(cls.__bpf_type__()))
+    fields = {}
+    for member in members:
+        annotation = python_type(member.type)
+        if member.bits:
+            signed = bool(getattr(kinds.strip(member.type), "signed", False))
+            low, high = (-(1 << member.bits - 1), (1 << member.bits - 1) - 1) if signed else (0, (1 << member.bits) - 1)
+            annotation = Annotated[int, Field(ge=low, le=high)]
+        fields[member.attribute] = core_schema.typed_dict_field(
+            handler.generate_schema(annotation), required=not hasattr(cls, member.attribute)
+        )
+    mapping = core_schema.typed_dict_schema(fields, extra_behavior="forbid")
+
+    def make(values: Any) -> Any:
+        try:
+            return cls(**values)
+        except BpfValueError as error:
+            raise ValueError(str(error)) from None
+
+    return core_schema.union_schema(
+        [core_schema.is_instance_schema(cls), core_schema.no_info_after_validator_function(make, mapping)],
+        serialization=core_schema.plain_serializer_function_ser_schema(
+            lambda value: dict(value.__dict__), return_schema=mapping
+        ),
+    )

@@ -37,10 +37,10 @@ def _differences(declared: kinds.Type, found: kinds.Type, path: str) -> Iterator
         if not converts(wanted.python, bare):
             yield _types(path, declared, found, f"{wanted.name} does not convert to it")
     elif isinstance(wanted, kinds.Composite):
-        if type(wanted) is not type(bare):
+        if not isinstance(bare, kinds.Composite) or bare.keyword != wanted.keyword:
             yield _types(path, declared, found, _advice(wanted, found))
         else:
-            yield from _members(wanted, bare, path)  # type: ignore[arg-type]
+            yield from _members(wanted, bare, path)
     elif isinstance(wanted, kinds.Array):
         yield from _arrays(wanted, declared, found, path)
     elif isinstance(wanted, kinds.Enum):
@@ -210,9 +210,7 @@ def _char_array(bare: kinds.Type) -> bool:
 
 
 _CONVERTS: dict[Any, Callable[[kinds.Type], bool]] = {
-    int: lambda bare: (
-        isinstance(bare, (kinds.Enum, kinds.Ptr)) or (isinstance(bare, kinds.Int) and not bare.is_bool)
-    ),
+    int: lambda bare: isinstance(bare, (kinds.Enum, kinds.Ptr)) or (isinstance(bare, kinds.Int) and not bare.is_bool),
     float: lambda bare: isinstance(bare, kinds.Float),
     str: _char_array,
     bytes: _bytes_like,

@@ -120,9 +120,7 @@ class Composite(Type):
     __slots__ = ("align", "members", "name", "python", "size")
     keyword = ""
 
-    def __init__(
-        self, name: str, size: int, members: Sequence[Member], python: Any = None, align: int = 0
-    ) -> None:
+    def __init__(self, name: str, size: int, members: Sequence[Member], python: Any = None, align: int = 0) -> None:
         self.name = name
         self.size = size
         self.members = tuple(members)

@@ -60,9 +60,7 @@ class Layout(NamedTuple):
     align: int
 
 
-def lay_out(
-    slots: Iterable[Slot], *, packed: bool = False, align: int = 0, overlap: bool = False
-) -> Layout:
+def lay_out(slots: Iterable[Slot], *, packed: bool = False, align: int = 0, overlap: bool = False) -> Layout:
     """Give members the offsets that clang gives them; with `overlap` those of a union.
 
     Raises:

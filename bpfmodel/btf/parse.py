@@ -139,9 +139,7 @@ class _Parser:
             raise struct.error
         return row.iter_unpack(self.body[position:end])
 
-    def type(
-        self, kind: int, name: str, count: int, flag: bool, extra: int, position: int
-    ) -> tuple[kinds.Type, int]:
+    def type(self, kind: int, name: str, count: int, flag: bool, extra: int, position: int) -> tuple[kinds.Type, int]:
         """Make the type whose common part ended at `position`; return it and how many bytes more it took."""
         made: kinds.Type
         if kind == _VAR:
@@ -182,7 +180,7 @@ class _Parser:
             return kinds.Enum(name, extra, flag, values), 12 * count
         if kind == _FWD:
             return kinds.Fwd(name, flag), 0
-        if kind == _TYPEDEF or kind == _TYPE_TAG or kind in _MODIFIERS:
+        if kind in (_TYPEDEF, _TYPE_TAG) or kind in _MODIFIERS:
             if kind == _TYPEDEF:
                 made = kinds.Typedef(name, kinds.VOID)
             elif kind == _TYPE_TAG:
@@ -268,9 +266,7 @@ def _refuse_endless(types: list[kinds.Type]) -> None:
     """Refuse types that contain themselves or nest deeper than `MAX_DEPTH`, without recursion."""
     depths: dict[int, int] = {}
     for start in types:
-        if id(start) in depths or not isinstance(
-            start, (kinds.Modifier, kinds.Composite, kinds.Array, kinds.Ptr)
-        ):
+        if id(start) in depths or not isinstance(start, (kinds.Modifier, kinds.Composite, kinds.Array, kinds.Ptr)):
             continue
         path: list[tuple[kinds.Type, Iterator[kinds.Type]]] = [(start, iter(_inside(start)))]
         depths[id(start)] = -1  # on the path

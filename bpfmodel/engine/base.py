@@ -154,9 +154,7 @@ class Engine(ABC):
     name: str
 
     @abstractmethod
-    def load(
-        self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions
-    ) -> LoadedObject:
+    def load(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> LoadedObject:
         """Load just these maps and programs of a spec, which it never changes. All or nothing.
 
         Raises:

@@ -56,11 +56,15 @@ def load_error(spec: CollectionSpec, what: str, number: int, said: list[str]) ->
         verdict = verifier_logs(log).get(name, "")
         if verdict.strip():
             return VerifierError(_verifier_message(spec, name, verdict), number, verdict, name)
-        return LoadError(f"{spec.name}: program {name}: {errno_text(number)}{_load_hint(spec, name, number)}", number, log)
+        return LoadError(
+            f"{spec.name}: program {name}: {errno_text(number)}{_load_hint(spec, name, number)}", number, log
+        )
     map_failed = _MAP_FAILED.search(log)
     if map_failed is not None:
         name = map_failed["name"]
-        return LoadError(f"{spec.name}: map {name} cannot be created: {errno_text(number)}{_map_hint(spec, name)}", number, log)
+        return LoadError(
+            f"{spec.name}: map {name} cannot be created: {errno_text(number)}{_map_hint(spec, name)}", number, log
+        )
     told = [line.removeprefix("libbpf: ").strip() for line in log.splitlines()]
     told = [line for line in told if line and not line.startswith("failed to load object")]
     reason = "; ".join(told[:3]) or "libbpf gave no reason"

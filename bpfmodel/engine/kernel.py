@@ -35,12 +35,12 @@ class KernelEngine(Engine):
 
     name = "kernel"
 
-    def load(
-        self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions
-    ) -> KernelObject:
+    def load(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> KernelObject:
         """Load these maps and programs, all or nothing."""
         if sys.platform != "linux":
-            raise NotSupportedError(f"BPF programs run in a Linux kernel, and this is {sys.platform}; use MemoryEngine()")
+            raise NotSupportedError(
+                f"BPF programs run in a Linux kernel, and this is {sys.platform}; use MemoryEngine()"
+            )
         if spec.byte_order != sys.byteorder:
             target = "bpfel" if sys.byteorder == "little" else "bpfeb"
             raise LoadError(
@@ -61,9 +61,7 @@ class KernelEngine(Engine):
 class KernelObject(LoadedObject):
     """An object in the kernel."""
 
-    def __init__(
-        self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions
-    ) -> None:
+    def __init__(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> None:
         self.maps, self.programs = {}, {}
         self._handle: int | None = None
         self._lock = threading.RLock()  # libbpf's object is not safe for two threads at once

@@ -194,7 +194,7 @@ def _hear(found: ctypes.CDLL) -> None:
             now[1].append(ctypes.string_at(text.value, length).decode("utf-8", "replace"))
         finally:
             libc.free(text)
-        return length
+        return int(length)
 
     callback = _PrintFunction(printer)
     _keep.append(callback)  # libbpf calls it as long as the process lives

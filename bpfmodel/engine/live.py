@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 import sys
-import threading
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..errors import AttachError, KernelError, NotSupportedError, RunError, errno_text
@@ -15,6 +15,8 @@ from ..spec.collection import ProgramSpec
 from ..spec.uapi import AttachType, MapFlag, ProgType
 from . import libbpf, syscall
 from .base import LoadedLink, LoadedMap, LoadedProgram, RunResult, closed
+
+Lock = AbstractContextManager[Any]
 
 _ROOM = 1 << 16
 """Bytes a program may add to a packet: more than any frame has."""
@@ -58,13 +60,9 @@ class KernelMap(LoadedMap):
         # The length is exact, so that every access through the mapping is checked against it; the kernel rounds up.
         options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
         try:
-            return memoryview(
-                mmap.mmap(fd.number, self.value_size, flags=mmap.MAP_SHARED, prot=protection, **options)
-            )
+            return memoryview(mmap.mmap(fd.number, self.value_size, flags=mmap.MAP_SHARED, prot=protection, **options))
         except OSError as error:
-            raise KernelError(
-                f"{self.name} cannot be mapped: {errno_text(error.errno or 0)}", error.errno
-            ) from None
+            raise KernelError(f"{self.name} cannot be mapped: {errno_text(error.errno or 0)}", error.errno) from None
 
     def fileno(self) -> int:  # noqa: D102
         return self._open().number
@@ -77,13 +75,11 @@ class KernelMap(LoadedMap):
 class KernelProgram(LoadedProgram):
     """A program in the kernel."""
 
-    def __init__(
-        self, name: str, handle: int, fd: syscall.Fd, lock: threading.RLock, spec: ProgramSpec  # type: ignore[valid-type]
-    ) -> None:
+    def __init__(self, name: str, handle: int, fd: syscall.Fd, lock: Lock, spec: ProgramSpec) -> None:
         self.name = name
         self.handle = handle
         self._fd: syscall.Fd | None = fd
-        self.lock: Any = lock
+        self.lock = lock
         self.spec = spec
 
     def open_fd(self) -> syscall.Fd:
@@ -122,7 +118,9 @@ class KernelProgram(LoadedProgram):
     def _run_error(self, number: int, data: bytes, ctx: bytes) -> KernelError | NotSupportedError:
         kind = getattr(self.spec.type, "name", self.spec.type)
         if number in (errno.EOPNOTSUPP, 524):
-            return NotSupportedError(f"{self.name}: this kernel cannot run programs of type {kind} on demand; attach it")
+            return NotSupportedError(
+                f"{self.name}: this kernel cannot run programs of type {kind} on demand; attach it"
+            )
         hint = ""
         if number == errno.EINVAL and self.spec.type in _WITH_PACKET and len(data) < 14:
             hint = f"; a packet has an Ethernet header of 14 bytes at least, and {len(data)} were given"
@@ -141,7 +139,9 @@ class KernelProgram(LoadedProgram):
             return KernelLink(link, self.name, self.lock)
         if number in (errno.EOPNOTSUPP, errno.ESRCH) and self.spec.section.partition("/")[0] in _EXPLICIT:
             way = _EXPLICIT[self.spec.section.partition("/")[0]]
-            raise AttachError(f"{self.name}: its section {self.spec.section} does not say where to attach; {way}", number)
+            raise AttachError(
+                f"{self.name}: its section {self.spec.section} does not say where to attach; {way}", number
+            )
         reason = "; ".join(line.removeprefix("libbpf: ").strip() for line in "".join(said).splitlines()[:2])
         raise AttachError(
             f"{self.name} cannot be attached to {self.spec.section}: {errno_text(number)}{'; ' + reason if reason else ''}",
@@ -187,7 +187,7 @@ _EXPLICIT = {"xdp": 'use attach_xdp("eth0")', "xdp.frags": 'use attach_xdp("eth0
 class KernelLink(LoadedLink):
     """An attachment that libbpf made."""
 
-    def __init__(self, handle: int, name: str, lock: Any) -> None:
+    def __init__(self, handle: int, name: str, lock: Lock) -> None:
         self._handle: int | None = handle
         self._name = name
         self._lock = lock
@@ -249,7 +249,9 @@ class KernelFdLink(LoadedLink):
     def update(self, program: LoadedProgram) -> None:  # noqa: D102
         assert isinstance(program, KernelProgram)
         new, fd = program.open_fd(), self._open()
-        _linked(libbpf.library().bpf_link_update(fd.number, new.number, None), self._name, f"replaced by {program.name}")
+        _linked(
+            libbpf.library().bpf_link_update(fd.number, new.number, None), self._name, f"replaced by {program.name}"
+        )
 
 
 def _linked(result: int, name: str, what: str) -> None:

@@ -20,9 +20,7 @@ class MemoryEngine(Engine):
 
     name = "memory"
 
-    def load(
-        self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions
-    ) -> MemoryObject:
+    def load(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> MemoryObject:
         """Make these maps and programs in memory."""
         return MemoryObject(spec, maps, programs)
 
@@ -135,7 +133,8 @@ class _Array(_MemoryMap):
             self._bytes = bytearray(self._stride * self.max_entries)
         except (MemoryError, OverflowError):
             raise LoadError(
-                f"map {self.name} cannot be created: {self.max_entries} entries of {self.value_size} bytes", errno.ENOMEM
+                f"map {self.name} cannot be created: {self.max_entries} entries of {self.value_size} bytes",
+                errno.ENOMEM,
             ) from None
         if image:
             self._bytes[: len(image)] = image

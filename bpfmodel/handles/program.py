@@ -106,7 +106,9 @@ class Program(Generic[P]):
                 index = socket.if_nametoindex(interface)
             except (OSError, ValueError):
                 known = ", ".join(name for _, name in socket.if_nameindex())
-                raise AttachError(f"{self.name}: no network interface {interface!r} here; there are {known}", 19) from None
+                raise AttachError(
+                    f"{self.name}: no network interface {interface!r} here; there are {known}", 19
+                ) from None
         else:
             index = interface
         return self._held(self._program.attach_xdp(index, _XDP_MODES[mode]))
@@ -135,7 +137,7 @@ class Program(Generic[P]):
     if TYPE_CHECKING:
 
         @overload
-        def __get__(self, instance: None, owner: type[Any]) -> ProgramField: ...
+        def __get__(self, instance: None, owner: Any) -> ProgramField: ...
         @overload
-        def __get__(self, instance: object, owner: type[Any]) -> Program[P]: ...
+        def __get__(self, instance: object, owner: Any) -> Program[P]: ...
         def __get__(self, instance: Any, owner: Any) -> Any: ...

@@ -129,7 +129,11 @@ class _Checker:
                     told = len(self.findings)
                     self.untyped(path, declared, size, f"as {part}_size")
                     if len(self.findings) == told:
-                        self.note(path, f"the map gives only {part}_size, so only the size was checked", f"use __type({part}, …)")
+                        self.note(
+                            path,
+                            f"the map gives only {part}_size, so only the size was checked",
+                            f"use __type({part}, …)",
+                        )
         self.bind(declaration, found, before, found.value, found.key)
 
     def program(self, declaration: Declaration) -> None:

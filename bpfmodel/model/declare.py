@@ -5,7 +5,8 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, field as dataclass_field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 from ..btf import kinds
@@ -69,7 +70,9 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
     """
     where = f"{owner.__qualname__}.{attribute}"
     if default is not None and not isinstance(default, FieldOptions):
-        raise DeclarationError(f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames")
+        raise DeclarationError(
+            f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames"
+        )
     name = (default.name if default is not None else None) or attribute
     annotation, optional = _optional(annotation)
     while get_origin(annotation) is Annotated:
@@ -116,7 +119,9 @@ def _optional(annotation: Any) -> tuple[Any, bool]:
 def _arity(origin: type, arguments: tuple[Any, ...], example: str) -> None:
     wanted = example.count(",") + 1
     if len(arguments) != wanted:
-        raise DeclarationError(f"{origin.__name__} takes {wanted} type{'s' * (wanted > 1)}, as in {origin.__name__}[{example}]")
+        raise DeclarationError(
+            f"{origin.__name__} takes {wanted} type{'s' * (wanted > 1)}, as in {origin.__name__}[{example}]"
+        )
 
 
 def _unknown(where: str, annotation: Any) -> DeclarationError:

@@ -37,7 +37,7 @@ from ..handles.program import Program
 from ..handles.section import Section
 from ..handles.variable import make_variable
 from ..types.annotations import Body, body_of, unmangled
-from ..types.codec import codec_for
+from ..types.codec import Codec, codec_for
 from .declare import Declaration, declare, key_of, refuse_doubles
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ T = TypeVar("T")
 O = TypeVar("O", bound="BpfObjects")  # noqa: E741
 
 _STATE = "__bpf_state__"
+Names = set[str]  # OpenObjects has a method called set
 
 
 class _State:
@@ -112,7 +113,7 @@ class BpfObjects:
             for name in names:
                 setattr(cls, unmangled(cls, name), Field(cls, unmangled(cls, name)))
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: D102 - nothing to call
         raise TypeError(f"{cls.__name__} is not made by calling it: use {cls.__name__}.load_and_assign(source)")
 
     @classmethod
@@ -258,7 +259,8 @@ class OpenObjects(Generic[O]):
         Raises:
             ConstantError: lists every unknown name, every name that is no constant, and every bad value.
         """
-        codecs, names = {}, {}
+        codecs: dict[str, Codec] = {}
+        names: dict[str, str] = {}
         for binding in self._report.bindings:
             declaration = binding.declaration
             if declaration.role == "variable" and binding.spec is not None and binding.value is not None:
@@ -294,15 +296,17 @@ class OpenObjects(Generic[O]):
         loaded = engine.load(self.spec, maps, programs, options or LoadOptions())
         state = _State(loaded)
         try:
-            return self._assign(self._cls, state, ())
+            made: O = self._assign(self._cls, state, ())
+            return made
         except BaseException:
             state.close()
             raise
 
-    def _wanted(self) -> tuple[set[str], set[str]]:
+    def _wanted(self) -> tuple[Names, Names]:
         from ..spec.collection import MapSpec, ProgramSpec, VariableSpec
 
-        maps, programs = set(), set()
+        maps: Names = set()
+        programs: Names = set()
         for binding in self._report.bindings:
             if isinstance(binding.spec, VariableSpec):
                 maps.add(binding.spec.section)
@@ -357,9 +361,9 @@ class OpenObjects(Generic[O]):
 
 def _declarations(cls: type[Any]) -> dict[str, Declaration]:
     """Return the fields of a class by attribute, those it inherits first. The one place that makes them."""
-    known = cls.__dict__.get("__bpf_fields__")
+    known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_fields__")
     if known is not None:
-        return known  # type: ignore[no-any-return]
+        return known
     found: dict[str, Declaration] = {}
     for base in reversed(cls.__mro__[1:]):
         if issubclass(base, BpfObjects) and base is not BpfObjects:
@@ -380,13 +384,13 @@ def _declarations(cls: type[Any]) -> dict[str, Declaration]:
 
 def _own(cls: type[Any]) -> dict[str, Declaration]:
     """Understand the annotations a class itself wrote."""
-    known = cls.__dict__.get("__bpf_own__")
+    known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_own__")
     if known is None:
         known = cls.__bpf_own__ = {
             name: declare(cls, name, annotation, cls.__bpf_defaults__.get(name), BpfObjects)
             for name, annotation in cls.__bpf_body__.resolve().items()
         }
-    return known  # type: ignore[no-any-return]
+    return known
 
 
 def flat(cls: type[Any]) -> list[Declaration]:
@@ -401,14 +405,14 @@ def flat(cls: type[Any]) -> list[Declaration]:
         raise DeclarationError(f"{cls.__qualname__}: an annotation names what is not defined: {error}") from error
 
 
-def _walk(
-    fields: dict[str, Declaration], path: tuple[str, ...], within: tuple[type, ...]
-) -> Iterator[Declaration]:
+def _walk(fields: dict[str, Declaration], path: tuple[str, ...], within: tuple[type, ...]) -> Iterator[Declaration]:
     for declaration in fields.values():
         if declaration.role != "part":
             yield replace(declaration, path=path) if path else declaration
         elif declaration.handle in within:
-            raise DeclarationError(f"{declaration.owner.__qualname__}.{declaration.attribute} is a part that contains itself")
+            raise DeclarationError(
+                f"{declaration.owner.__qualname__}.{declaration.attribute} is a part that contains itself"
+            )
         else:
             part = declaration.handle
             yield from _walk(_declarations(part), (*path, declaration.attribute), (*within, part))

@@ -149,7 +149,9 @@ class VariableSpec:
 
     def _raw(self, value: Any) -> bytes:
         if not isinstance(value, bytes):
-            raise BpfTypeError(f"{value!r} is no bytes; the object has no BTF, so its {self.size} bytes are all there is")
+            raise BpfTypeError(
+                f"{value!r} is no bytes; the object has no BTF, so its {self.size} bytes are all there is"
+            )
         if len(value) != self.size:
             raise BpfValueError(f"{len(value)} bytes, and it has {self.size}")
         return value
@@ -329,4 +331,3 @@ def check_fits(variable: VariableSpec) -> None:
     """
     if variable.type is not None and size_of(variable.type) > variable.size:
         raise SourceError(f"{variable.name} has {variable.size} bytes, and its type {describe(variable.type)}")
-

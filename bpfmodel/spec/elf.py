@@ -26,7 +26,7 @@ SHN_UNDEF = 0
 class Section(NamedTuple):
     """One section. `data` is empty where the file holds no bytes for it (``.bss``); `size` is true either way."""
 
-    index: int
+    number: int
     name: str
     kind: int
     flags: int
@@ -110,8 +110,8 @@ def read_elf(data: bytes) -> Elf:
 
 def _section_headers(data: bytes) -> tuple[ByteOrder, list[tuple[str, dict[str, int]]]]:
     # Imported late: reading objects is not all the library is imported for.
-    from elftools.elf.elffile import ELFFile  # type: ignore[import-untyped]
-    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_SH_TYPE_BASE  # type: ignore[import-untyped]
+    from elftools.elf.elffile import ELFFile
+    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_SH_TYPE_BASE
 
     if len(data) < 64:
         raise SourceError(f"truncated: {len(data)} bytes where an ELF header alone has 64")
@@ -134,10 +134,9 @@ def _section_headers(data: bytes) -> tuple[ByteOrder, list[tuple[str, dict[str, 
         container = ELFFile(io.BytesIO(data))
         headers = []
         for index in range(count):
-            header = dict(container._get_section_header(index))
-            name = container._get_section_name(header)
-            header["sh_type"] = kinds.get(header["sh_type"], header["sh_type"])
-            headers.append((name, header))
+            header = container._get_section_header(index)
+            kind = kinds.get(header["sh_type"], header["sh_type"])
+            headers.append((container._get_section_name(header), {**dict(header.items()), "sh_type": kind}))
     except SourceError:
         raise
     except Exception as error:  # pyelftools meets a broken file with whatever its parser trips over

@@ -23,9 +23,7 @@ _NUMBERS = {
 _STRUCT_OPS = (".struct_ops", ".struct_ops.link")
 
 
-def read_maps(
-    elf: Elf, datasecs: dict[str, kinds.Datasec], absent: dict[str, str]
-) -> dict[str, MapSpec]:
+def read_maps(elf: Elf, datasecs: dict[str, kinds.Datasec], absent: dict[str, str]) -> dict[str, MapSpec]:
     """Read all maps of an object but its data sections.
 
     Raises:
@@ -34,7 +32,9 @@ def read_maps(
     found: dict[str, MapSpec] = {}
     for section in elf.sections:
         if section.name == "maps" or section.name.startswith("maps/"):
-            raise SourceError('maps in a section "maps" are of the kind libbpf 1.0 dropped; define them in SEC(".maps")')
+            raise SourceError(
+                'maps in a section "maps" are of the kind libbpf 1.0 dropped; define them in SEC(".maps")'
+            )
         if section.name == ".maps":
             found.update(_section(elf, section, datasecs.get(".maps"), absent))
         elif section.name.removeprefix("?") in _STRUCT_OPS:
@@ -42,9 +42,7 @@ def read_maps(
     return found
 
 
-def _section(
-    elf: Elf, section: Section, datasec: kinds.Datasec | None, absent: dict[str, str]
-) -> dict[str, MapSpec]:
+def _section(elf: Elf, section: Section, datasec: kinds.Datasec | None, absent: dict[str, str]) -> dict[str, MapSpec]:
     places = _symbols(elf, section)
     if datasec is None:
         for _, name in places:
@@ -67,7 +65,7 @@ def _section(
     # Only relocations say which maps and programs stand in `values`.
     names = [name for _, name in places]
     starts = [start for start, _ in places]
-    for relocation in elf.relocations.get(section.index, ()):
+    for relocation in elf.relocations.get(section.number, ()):
         index = bisect_right(starts, relocation.offset) - 1
         if index < 0 or names[index] not in values_at:
             continue
@@ -83,7 +81,7 @@ def _symbols(elf: Elf, section: Section) -> list[tuple[int, str]]:
     return sorted(
         (symbol.value, symbol.name)
         for symbol in elf.symbols
-        if symbol.section == section.index and symbol.name and symbol.kind != 3
+        if symbol.section == section.number and symbol.name and symbol.kind != 3
     )
 
 
@@ -151,7 +149,7 @@ def _struct_ops(elf: Elf, section: Section, datasec: kinds.Datasec | None) -> di
         value = types.get(name)
         size = size_of(value) if value is not None else 0
         spec = found[name] = MapSpec(name, MapType.STRUCT_OPS, 4, size, 1, value=value)
-        for relocation in elf.relocations.get(section.index, ()):
+        for relocation in elf.relocations.get(section.number, ()):
             if start <= relocation.offset < start + size:
                 spec.values[relocation.offset - start] = elf.symbols[relocation.symbol].name
     return found

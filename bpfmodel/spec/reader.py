@@ -67,7 +67,7 @@ class _Reader:
         self.has_btf = blob is not None
         self.datasecs = {datasec.name: datasec for datasec in self.types.datasecs()}
         self.absent: dict[str, str] = {}
-        self.sections = {s.section.index: s for s in map(self._data_section, self.elf.sections) if s is not None}
+        self.sections = {s.section.number: s for s in map(self._data_section, self.elf.sections) if s is not None}
 
     def spec(self) -> CollectionSpec:
         kconfig = self.datasecs.get(".kconfig")
@@ -89,7 +89,9 @@ class _Reader:
         if family not in ("data", "rodata", "bss") or not section.size:
             return None
         if section.size > MAX_DATA_SECTION:
-            raise SourceError(f"section {section.name} has {section.size} bytes; no map holds more than {MAX_DATA_SECTION}")
+            raise SourceError(
+                f"section {section.name} has {section.size} bytes; no map holds more than {MAX_DATA_SECTION}"
+            )
         datasec = self.datasecs.get(section.name)
         typed = {
             entry.var.name: (entry.var, entry.size)
@@ -131,7 +133,9 @@ class _Reader:
                 self.absent.setdefault(symbol.name, "it is static: only global variables can be reached by name")
             return False
         if symbol.visibility not in (STV_DEFAULT, STV_PROTECTED):
-            self.absent.setdefault(symbol.name, "it is hidden: remove __hidden, or the visibility attribute, to reach it")
+            self.absent.setdefault(
+                symbol.name, "it is hidden: remove __hidden, or the visibility attribute, to reach it"
+            )
             return False
         return True
 
@@ -157,9 +161,7 @@ class _Reader:
         section = self.elf.section("license")
         return bytes(section.data).partition(b"\0")[0].decode("utf-8", "backslashreplace") if section else ""
 
-    def _programs(
-        self, references: References, maps: dict[str, MapSpec], license: str
-    ) -> dict[str, ProgramSpec]:
+    def _programs(self, references: References, maps: dict[str, MapSpec], license: str) -> dict[str, ProgramSpec]:
         found: dict[str, ProgramSpec] = {}
         for symbol in self.elf.symbols:
             section = self.elf.sections[symbol.section] if symbol.section < len(self.elf.sections) else None

@@ -86,12 +86,12 @@ class References:
     def _scan(self, section: Section) -> None:
         code = bytes(section.data)
         relocated = set()
-        for relocation in self._elf.relocations.get(section.index, ()):
+        for relocation in self._elf.relocations.get(section.number, ()):
             offset = relocation.offset
             if offset + 8 > len(code):
                 continue
             relocated.add(offset)
-            function = self._function_at(section.index, offset)
+            function = self._function_at(section.number, offset)
             if function is not None:
                 immediate = struct.unpack_from(self._mark + "i", code, offset + 4)[0]
                 self._refer(function, relocation.kind, self._elf.symbols[relocation.symbol], immediate, code[offset])
@@ -102,9 +102,9 @@ class References:
             if position % 8 == 0 and position not in relocated and position + 8 <= len(code):
                 registers, immediate = code[position + 1], struct.unpack_from(self._mark + "i", code, position + 4)[0]
                 source = registers >> 4 if self._mark == "<" else registers & 15
-                function = self._function_at(section.index, position)
+                function = self._function_at(section.number, position)
                 if source == _PSEUDO_CALL and function is not None:
-                    function.calls.add((section.index, position + 8 + immediate * 8))
+                    function.calls.add((section.number, position + 8 + immediate * 8))
             position = code.find(_CALL, position + 1)
 
     def _refer(self, function: _Function, kind: int, symbol: Symbol, immediate: int, opcode: int) -> None:

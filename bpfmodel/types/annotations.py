@@ -40,7 +40,7 @@ class Body:
         # A class of its own: get_type_hints would else walk the bases too, each in this module's namespace.
         holder = types.new_class("holder", (), {}, lambda body: body.update(__annotations__=written))
         names = ChainMap({self.cls.__name__: self.cls}, dict(vars(self.cls)), dict(self.scope))
-        hints = typing.get_type_hints(holder, vars(module) if module else {}, names, include_extras=True)  # type: ignore[arg-type]
+        hints = typing.get_type_hints(holder, vars(module) if module else {}, names, include_extras=True)
         return {
             unmangled(self.cls, name): hint
             for name, hint in hints.items()

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from ..btf import kinds
 from ..btf.compare import reachable
-from ..btf.layout import size_of
 from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..errors import BpfTypeError, BpfValueError, SourceError
@@ -157,11 +156,11 @@ def _enum(type: kinds.Enum, name: str, order: ByteOrder) -> Codec:
 
 def _array(type: kinds.Array, name: str, order: ByteOrder) -> Codec:
     element = kinds.strip(type.element)
-    byte = isinstance(element, kinds.Int) and element.size == 1 and not element.is_bool
-    if byte and (type.python is str or (type.python is None and element.is_char)):  # type: ignore[union-attr]
-        return _text(type.length, name)
-    if byte and (type.python is bytes or (type.python is None and not element.signed)):  # type: ignore[union-attr]
-        return _raw(type.length, name)
+    if isinstance(element, kinds.Int) and element.size == 1 and not element.is_bool:
+        if type.python is str or (type.python is None and element.is_char):
+            return _text(type.length, name)
+        if type.python is bytes or (type.python is None and not element.signed):
+            return _raw(type.length, name)
     inner = codec_for(type.element, order)
     if not inner.size or not type.length:
         return Codec(0, lambda buffer, offset: [], lambda value: b"".join(_items(value, 0, name)))
@@ -330,5 +329,3 @@ def _put_bits(
     whole = int.from_bytes(raw[offset : offset + span], order)
     whole = whole & ~((1 << width) - 1 << shift) | (value.__index__() & (1 << width) - 1) << shift
     raw[offset : offset + span] = whole.to_bytes(span, order)
-
-

@@ -68,7 +68,9 @@ def slot(name: str, annotation: Any, attribute: str = "") -> Slot:
         annotation, bits = get_args(annotation)[0], _length(annotation, get_args(annotation))
     type = lower(annotation)
     if isinstance(type, kinds.Loose):
-        hint = {int: "u32", float: "f64", str: "CString[L[16]]", bytes: "Bytes[L[6]]"}.get(type.python, "Array[u32, L[4]]")
+        hint = {int: "u32", float: "f64", str: "CString[L[16]]", bytes: "Bytes[L[6]]"}.get(
+            type.python, "Array[u32, L[4]]"
+        )
         raise DeclarationError(f"{type.name} has no C type, so it has no place in a struct: write one such as {hint}")
     return Slot(name, type, bits, align, attribute)
 

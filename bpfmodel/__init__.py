@@ -58,7 +58,8 @@ from .handles.maps import ArrayMap, HashMap
 from .handles.program import Program
 from .handles.variable import Const, Var
 from .model.declare import field
-from .model.objects import BpfObjects, OpenObjects
+from .model.objects import BpfObjects
+from .model.opened import OpenObjects
 from .types.arrays import Array, Bits, Bytes, CString
 from .types.scalars import (
     Align,

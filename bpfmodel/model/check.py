@@ -9,7 +9,7 @@ from ..btf import kinds
 from ..btf.compare import Difference, compare, spell
 from ..btf.layout import size_of
 from ..btf.render import describe
-from ..errors import Finding, SourceError
+from ..errors import Finding
 from ..handles.maps import AnyMap
 from ..handles.variable import Const
 from ..spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
@@ -19,13 +19,36 @@ from .declare import Declaration
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A field and the object it was found to mean; `spec` is None where an optional one is missing."""
+    """A field and the object it was found to mean; one of this very class is an optional field whose object is missing.
+
+    Types are those that values are packed by: the declared one, or the object's where the declaration is loose.
+    """
 
     declaration: Declaration
-    spec: VariableSpec | MapSpec | ProgramSpec | None
-    value: kinds.Type | None = None
-    """The type that values are packed by: the declared one, or the object's where the declaration is loose."""
-    key: kinds.Type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VariableBinding(Binding):
+    """A field and its variable."""
+
+    spec: VariableSpec
+    value: kinds.Type
+
+
+@dataclass(frozen=True, slots=True)
+class MapBinding(Binding):
+    """A field and its map."""
+
+    spec: MapSpec
+    key: kinds.Type
+    value: kinds.Type
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramBinding(Binding):
+    """A field and its program."""
+
+    spec: ProgramSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +91,7 @@ class _Checker:
 
     def missing(self, declaration: Declaration) -> None:
         if declaration.optional:
-            self.bindings.append(Binding(declaration, None))
+            self.bindings.append(Binding(declaration))
             return
         renamed = "" if declaration.name == declaration.attribute else f" {declaration.name}"
         reason = self.spec.explain_missing(declaration.name, role=declaration.role)
@@ -80,7 +103,7 @@ class _Checker:
             self.missing(declaration)
             return
         assert declaration.value is not None
-        label, before = declaration.label, len(self.findings)
+        label, before = declaration.label, self.mark()
         constant = issubclass(declaration.handle, Const)
         if constant and not found.constant:
             self.add(label, f"declared Const, found in {found.section}, which is writable", "declare it as Var")
@@ -100,14 +123,15 @@ class _Checker:
                 "no code refers to it: the compiler folded its value, and rewriting it changes nothing",
                 "declare it const volatile in C",
             )
-        self.bind(declaration, found, before, found.type)
+        if self.clean(before):
+            self.bindings.append(VariableBinding(declaration, found, _resolve(declaration.value, found.type)))
 
     def map(self, declaration: Declaration) -> None:
         found = self.spec.maps.get(declaration.name)
         if found is None or found.is_data:
             self.missing(declaration)
             return
-        label, before = declaration.label, len(self.findings)
+        label, before = declaration.label, self.mark()
         handle = declaration.handle
         assert issubclass(handle, AnyMap) and declaration.key is not None and declaration.value is not None
         if found.type != handle.map_type:
@@ -134,14 +158,16 @@ class _Checker:
                             f"the map gives only {part}_size, so only the size was checked",
                             f"use __type({part}, …)",
                         )
-        self.bind(declaration, found, before, found.value, found.key)
+        if self.clean(before):
+            key, value = _resolve(declaration.key, found.key), _resolve(declaration.value, found.value)
+            self.bindings.append(MapBinding(declaration, found, key, value))
 
     def program(self, declaration: Declaration) -> None:
         found = self.spec.programs.get(declaration.name)
         if found is None:
             self.missing(declaration)
             return
-        before, kind = len(self.findings), declaration.program_kind
+        before, kind = self.mark(), declaration.program_kind
         if kind is not None and found.type not in kind.types:
             wanted = " or ".join(type.name for type in kind.types)
             self.add(
@@ -149,7 +175,8 @@ class _Checker:
                 f"declared Program[{kind.__name__}] (type {wanted}), found a program of type "
                 f"{getattr(found.type, 'name', found.type)} in section {found.section}",
             )
-        self.bind(declaration, found, before)
+        if self.clean(before):
+            self.bindings.append(ProgramBinding(declaration, found))
 
     def tell(self, label: str, difference: Difference, suffix: str = "") -> None:
         self.add(label + difference.path, difference.message + suffix, difference.hint)
@@ -163,25 +190,15 @@ class _Checker:
             self.add(path, f"declared {describe(declared)}, found {size} bytes {where}",
                      "without type information, only the size could be checked")  # fmt: skip
 
-    def bind(
-        self,
-        declaration: Declaration,
-        found: VariableSpec | MapSpec | ProgramSpec,
-        before: int,
-        value: kinds.Type | None = None,
-        key: kinds.Type | None = None,
-    ) -> None:
-        if any(finding.severity == "error" for finding in self.findings[before:]):
-            return
-        try:
-            self.bindings.append(
-                Binding(declaration, found, _resolve(declaration.value, value), _resolve(declaration.key, key))
-            )
-        except SourceError as error:
-            self.add(declaration.label, str(error))
+    def mark(self) -> int:
+        return len(self.findings)
+
+    def clean(self, before: int) -> bool:
+        """Tell whether nothing was found since `before` that forbids binding."""
+        return not any(finding.severity == "error" for finding in self.findings[before:])
 
 
-def _resolve(declared: kinds.Type | None, found: kinds.Type | None) -> kinds.Type | None:
+def _resolve(declared: kinds.Type, found: kinds.Type | None) -> kinds.Type:
     """Choose the type to pack values by: loose declarations take the object's, with their own Python type."""
     if not isinstance(declared, kinds.Loose):
         return declared

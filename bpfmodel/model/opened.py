@@ -1,0 +1,218 @@
+"""`OpenObjects`: an object that is checked and not loaded yet; and how it becomes an instance full of handles."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import WeakSet
+
+from ..engine.base import Engine, LoadedObject, LoadOptions
+from ..errors import ConstantError, DeclarationError, Finding, FoldedConstantWarning
+from ..handles.field import AnyField, Field
+from ..handles.link import Link
+from ..handles.section import Section
+from ..handles.variable import make_variable
+from ..types.codec import Codec, codec_for
+from .check import Binding, MapBinding, ProgramBinding, VariableBinding
+from .fields import fields_of
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from pydantic import BaseModel
+
+    from ..spec.collection import CollectionSpec, VariableSpec
+    from .check import Report
+
+T = TypeVar("T")
+O = TypeVar("O")  # noqa: E741
+
+STATE = "__bpf_state__"
+"""Where an instance keeps its `State`: a name that no C object has."""
+
+Names = set[str]  # OpenObjects has a method called set
+
+
+class State:
+    """What a loaded object holds besides its handles; shared by its parts."""
+
+    __slots__ = ("closed", "links", "loaded", "sections")
+
+    def __init__(self, loaded: LoadedObject) -> None:
+        self.loaded = loaded
+        self.sections: dict[str, Section] = {}
+        self.links: WeakSet[Link] = WeakSet()
+        self.closed = False
+
+    def section(self, name: str) -> Section:
+        """Return a data section, mapped at its first variable."""
+        if name not in self.sections:
+            self.sections[name] = Section(self.loaded.maps[name])
+        return self.sections[name]
+
+    def close(self) -> None:
+        """Close links, sections and the object, the rest also where one fails."""
+        self.closed = True
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.loaded.close)
+            for section in self.sections.values():
+                stack.callback(section.close)
+            for link in list(self.links):
+                stack.callback(link.close)
+
+
+class OpenObjects(Generic[O]):
+    """An object file that was checked against a class, with a spec of its own that may be changed before load."""
+
+    __slots__ = ("_cls", "_report", "spec")
+
+    spec: CollectionSpec
+    """The plan: resize maps, set values, here. Changing it changes nothing but later loads."""
+
+    def __init__(self, cls: type[O], spec: CollectionSpec, report: Report) -> None:
+        self._cls = cls
+        self.spec = spec
+        self._report = report
+
+    def set(self, field: Field[T], value: T) -> Self:
+        """Set the initial value of a variable, constant or not, and return self.
+
+        Raises:
+            BpfValueError: the value does not fit the declared C type.
+            DeclarationError: the field is not one of this class, or its optional variable is missing.
+        """
+        variable, codec = self._variable(field)
+        variable.rewritten = variable.encode(value, codec)
+        _warn_folded(variable)
+        return self
+
+    def get(self, field: Field[T]) -> T:
+        """Return the initial value of a variable.
+
+        Raises:
+            DeclarationError: the field is not one of this class, or its optional variable is missing.
+        """
+        variable, codec = self._variable(field)
+        value: T = codec.decode(variable.value, 0)
+        return value
+
+    def rewrite_constants(self, constants: Mapping[str, Any] | BaseModel) -> Self:
+        """Set constants by C name, or from an instance of `constants_model`; all or none. Return self.
+
+        Raises:
+            ConstantError: lists every unknown name, every name that is no constant, and every bad value.
+        """
+        codecs: dict[str, Codec] = {}
+        names: dict[str, str] = {}
+        for binding in self._report.bindings:
+            if isinstance(binding, VariableBinding):
+                codecs[binding.spec.name] = codec_for(binding.value, self.spec.byte_order)
+                names[binding.declaration.label.replace(".", "__")] = binding.spec.name
+        if isinstance(constants, Mapping):
+            values = dict(constants)
+        elif hasattr(constants, "model_fields_set"):
+            given = {attribute: getattr(constants, attribute) for attribute in constants.model_fields_set}
+            # An optional constant that this object lacks keeps its attribute's name, and is refused by it.
+            values = {names.get(name, name): value for name, value in given.items() if value is not None}
+        else:
+            raise ConstantError(
+                "constants were not rewritten",
+                [Finding("constants", f"{constants!r} is no mapping of names to values, and no constants_model()")],
+            )
+        self.spec.rewrite(values, codecs)
+        for name in values:
+            _warn_folded(self.spec.variables[name])
+        return self
+
+    def load(self, *, engine: Engine | None = None, options: LoadOptions | None = None) -> O:
+        """Load what the class names and return an instance with its handles; may be called again.
+
+        Raises:
+            LoadError, VerifierError, PrivilegeError, NotSupportedError: as `BpfObjects.load_and_assign`.
+        """
+        if engine is None:
+            from ..engine.select import default
+
+            engine = default()
+        maps, programs = self._wanted()
+        loaded = engine.load(self.spec, maps, programs, options or LoadOptions())
+        state = State(loaded)
+        try:
+            made: O = self._assign(self._cls, state, ())
+            return made
+        except BaseException:
+            state.close()
+            raise
+
+    def _wanted(self) -> tuple[Names, Names]:
+        maps: Names = set()
+        programs: Names = set()
+        for binding in self._report.bindings:
+            if isinstance(binding, VariableBinding):
+                maps.add(binding.spec.section)
+            elif isinstance(binding, MapBinding):
+                maps.add(binding.spec.name)
+            elif isinstance(binding, ProgramBinding):
+                programs.add(binding.spec.name)
+        return self.spec.closure(maps, programs)
+
+    def _assign(self, cls: type[Any], state: State, path: tuple[str, ...]) -> Any:
+        """Make an instance of the class or of one of its parts, and fill it."""
+        made = object.__new__(cls)
+        fields: dict[str, Any] = made.__dict__
+        fields[STATE] = state
+        for binding in self._report.bindings:
+            if binding.declaration.path == path:
+                _put(cls, fields, binding.declaration.attribute, self._handle(binding, state))
+        for declaration in fields_of(cls).values():
+            if declaration.role == "part":
+                part = self._assign(declaration.handle, state, (*path, declaration.attribute))
+                _put(cls, fields, declaration.attribute, part)
+        return made
+
+    def _handle(self, binding: Binding, state: State) -> Any:
+        handle, order = binding.declaration.handle, self.spec.byte_order
+        if isinstance(binding, VariableBinding):
+            section = state.section(binding.spec.section)
+            return make_variable(handle, binding.spec, binding.value, codec_for(binding.value, order), section)
+        if isinstance(binding, MapBinding):
+            key, value = codec_for(binding.key, order), codec_for(binding.value, order)
+            return handle(state.loaded.maps[binding.spec.name], key, value)
+        if isinstance(binding, ProgramBinding):
+            return handle(state.loaded.programs[binding.spec.name], binding.spec, state.links)
+        return None
+
+    def _variable(self, field: AnyField) -> tuple[VariableSpec, Codec]:
+        for binding in self._report.bindings:
+            declaration = binding.declaration
+            if declaration.attribute != field.attribute or declaration.role != "variable":
+                continue
+            if issubclass(field.owner, declaration.owner) or issubclass(declaration.owner, field.owner):
+                if not isinstance(binding, VariableBinding):
+                    raise DeclarationError(f"{field!r} is optional, and {self.spec.name} has no {declaration.name}")
+                # By name: the user may have put another spec in its place.
+                return self.spec.variables[binding.spec.name], codec_for(binding.value, self.spec.byte_order)
+        raise DeclarationError(f"{field!r} is no variable of {self._cls.__name__}")
+
+    def __repr__(self) -> str:
+        return f"<OpenObjects of {self._cls.__name__} and {self.spec.name}>"
+
+
+def _put(cls: type, fields: dict[str, Any], name: str, value: Any) -> None:
+    fields[name] = value
+    if name.startswith("__") and not name.endswith("__"):
+        # Inside methods Python spells such a name differently; both lead to the handle.
+        for base in cls.__mro__:
+            fields[f"_{base.__name__.lstrip('_')}{name}"] = value
+
+
+def _warn_folded(variable: VariableSpec) -> None:
+    if variable.constant and not variable.referenced:
+        warnings.warn(
+            f"{variable.name}: no code refers to it: the compiler folded its value, and rewriting it changes nothing; "
+            "declare it const volatile in C",
+            FoldedConstantWarning,
+            stacklevel=3,
+        )

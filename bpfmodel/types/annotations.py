@@ -17,10 +17,11 @@ from typing import Any, ClassVar, get_origin
 class Body:
     """What is needed to evaluate the annotations that one class body wrote, now or later."""
 
-    __slots__ = ("cls", "scope")
+    __slots__ = ("cls", "globals", "scope")
 
-    def __init__(self, cls: type, scope: Mapping[str, Any]) -> None:
+    def __init__(self, cls: type, globals: dict[str, Any], scope: Mapping[str, Any]) -> None:
         self.cls = cls
+        self.globals = globals
         self.scope = scope
 
     def names(self) -> list[str]:
@@ -36,11 +37,10 @@ class Body:
         written = _written(self.cls, evaluate=True)
         if not written:
             return {}
-        module = sys.modules.get(self.cls.__module__)
         # A class of its own: get_type_hints would else walk the bases too, each in this module's namespace.
         holder = types.new_class("holder", (), {}, lambda body: body.update(__annotations__=written))
         names = ChainMap({self.cls.__name__: self.cls}, dict(vars(self.cls)), dict(self.scope))
-        hints = typing.get_type_hints(holder, vars(module) if module else {}, names, include_extras=True)
+        hints = typing.get_type_hints(holder, self.globals, names, include_extras=True)
         return {
             unmangled(self.cls, name): hint
             for name, hint in hints.items()
@@ -54,9 +54,10 @@ def body_of(cls: type) -> Body:
     # Every __init_subclass__ on the way, ours and the user's, has a frame; the one below ran the class statement.
     while frame is not None and frame.f_code.co_name == "__init_subclass__":
         frame = frame.f_back
-    if frame is None or frame.f_locals is frame.f_globals:
-        return Body(cls, {})
-    return Body(cls, dict(frame.f_locals))
+    if frame is None:
+        return Body(cls, vars(sys.modules[cls.__module__]), {})
+    # Not the module by its name: code that was given to exec() has globals and no module.
+    return Body(cls, frame.f_globals, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals))
 
 
 def unmangled(cls: type, name: str) -> str:

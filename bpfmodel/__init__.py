@@ -59,8 +59,6 @@ from .handles.program import Program
 from .handles.variable import Const, Var
 from .model.declare import field
 from .model.objects import BpfObjects
-from .model.opened import OpenObjects
-from .types.arrays import Array, Bits, Bytes, CString
 from .types.scalars import (
     Align,
     boolean,
@@ -83,18 +81,25 @@ from .types.struct import Struct
 if TYPE_CHECKING:
     from .engine.kernel import KernelEngine
     from .engine.memory import MemoryEngine
+    from .model.opened import OpenObjects
     from .spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
     from .spec.uapi import AttachType, MapFlag, MapType, ProgType
+    from .types.arrays import Array, Bits, Bytes, CString
 
 # Found when first asked for: reading and loading are not what every import of the library is for.
 _LATE = {
+    "Array": "types.arrays",
     "AttachType": "spec.uapi",
+    "Bits": "types.arrays",
+    "Bytes": "types.arrays",
+    "CString": "types.arrays",
     "CollectionSpec": "spec.collection",
     "KernelEngine": "engine.kernel",
     "MapFlag": "spec.uapi",
     "MapSpec": "spec.collection",
     "MapType": "spec.uapi",
     "MemoryEngine": "engine.memory",
+    "OpenObjects": "model.opened",
     "ProgType": "spec.uapi",
     "ProgramSpec": "spec.collection",
     "VariableSpec": "spec.collection",

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Set
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ClosedError
 
@@ -17,8 +16,7 @@ if TYPE_CHECKING:  # reading objects is not needed to name an engine
     from ..spec.collection import CollectionSpec
 
 
-@dataclass(frozen=True, slots=True)
-class LoadOptions:
+class LoadOptions(NamedTuple):
     """How to load an object; what an engine does not know of has no effect on it."""
 
     log_level: int = 0
@@ -31,8 +29,7 @@ class LoadOptions:
     """The directory on bpffs for maps that ask to be pinned by name; they are reused if they are there already."""
 
 
-@dataclass(frozen=True, slots=True)
-class RunResult:
+class RunResult(NamedTuple):
     """What a program did when the kernel ran it."""
 
     retval: int

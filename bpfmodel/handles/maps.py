@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 from ..engine.base import LoadedMap
 from ..errors import BpfTypeError, BpfValueError
 from ..spec.uapi import MapType
-from ..types.codec import Codec
 from .field import MapField
+
+if TYPE_CHECKING:
+    from ..types.codec import Codec
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
@@ -102,6 +101,8 @@ class Program(Generic[P]):
         if mode not in _XDP_MODES:
             raise BpfValueError(f"{mode!r} is none of {', '.join(_XDP_MODES)}", f"{self.name}.attach_xdp(mode)")
         if isinstance(interface, str):
+            import socket
+
             try:
                 index = socket.if_nametoindex(interface)
             except (OSError, ValueError):

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..btf import kinds
 from ..engine.base import closed
 from ..errors import BpfModelError, BpfValueError, NotSupportedError
-from ..types.codec import Codec
 from .field import Field
 from .section import Section, is_released
 
 if TYPE_CHECKING:
+    from ..btf import kinds
     from ..spec.collection import VariableSpec
+    from ..types.codec import Codec
 
 T = TypeVar("T")
 

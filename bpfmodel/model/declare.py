@@ -5,9 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from ..btf import kinds
 from ..errors import DeclarationError
@@ -39,8 +37,7 @@ def field(*, name: str | None = None) -> Any:
     return FieldOptions(name)
 
 
-@dataclass(frozen=True, slots=True)
-class Declaration:
+class Declaration(NamedTuple):
     """One field of an objects class, understood."""
 
     owner: type
@@ -53,7 +50,7 @@ class Declaration:
     value: kinds.Type | None = None
     key: kinds.Type | None = None
     program_kind: type[ProgramKind] | None = None
-    path: tuple[str, ...] = dataclass_field(default=())
+    path: tuple[str, ...] = ()
     """The attributes that lead to the part it lies in; empty at the top."""
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from ..errors import DeclarationError
@@ -84,7 +83,7 @@ def flat(cls: type[Any]) -> list[Declaration]:
 def _walk(fields: dict[str, Declaration], path: tuple[str, ...], within: tuple[type, ...]) -> Iterator[Declaration]:
     for declaration in fields.values():
         if declaration.role != "part":
-            yield replace(declaration, path=path) if path else declaration
+            yield declaration._replace(path=path) if path else declaration
         elif declaration.handle in within:
             raise DeclarationError(
                 f"{declaration.owner.__qualname__}.{declaration.attribute} is a part that contains itself"

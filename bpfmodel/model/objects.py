@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine.base import Engine, LoadOptions
 from ..errors import Finding, MismatchError, ReadOnlyError
 from .fields import Declarative, fields_of, flat
-from .opened import STATE, OpenObjects, State
+from .state import STATE, State
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ..spec.collection import CollectionSpec, Source
     from .check import Report
+    from .opened import OpenObjects
 
 
 class BpfObjects(Declarative):
@@ -78,6 +79,7 @@ class BpfObjects(Declarative):
             MismatchError, SourceError, DeclarationError: as `check`.
         """
         from ..spec.collection import CollectionSpec
+        from .opened import OpenObjects
 
         spec = CollectionSpec.of(source).copy()
         return OpenObjects(cls, spec, _checked(cls, spec))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from weakref import WeakSet
 
-from ..engine.base import Engine, LoadedObject, LoadOptions
+from ..engine.base import Engine, LoadOptions
 from ..errors import ConstantError, DeclarationError, Finding, FoldedConstantWarning
 from ..handles.field import AnyField, Field
-from ..handles.link import Link
-from ..handles.section import Section
 from ..handles.variable import make_variable
 from ..types.codec import Codec, codec_for
 from .check import Binding, MapBinding, ProgramBinding, VariableBinding
 from .fields import fields_of
+from .state import STATE, State
 
 if TYPE_CHECKING:
     from typing import Self
@@ -29,38 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 O = TypeVar("O")  # noqa: E741
 
-STATE = "__bpf_state__"
-"""Where an instance keeps its `State`: a name that no C object has."""
-
 Names = set[str]  # OpenObjects has a method called set
-
-
-class State:
-    """What a loaded object holds besides its handles; shared by its parts."""
-
-    __slots__ = ("closed", "links", "loaded", "sections")
-
-    def __init__(self, loaded: LoadedObject) -> None:
-        self.loaded = loaded
-        self.sections: dict[str, Section] = {}
-        self.links: WeakSet[Link] = WeakSet()
-        self.closed = False
-
-    def section(self, name: str) -> Section:
-        """Return a data section, mapped at its first variable."""
-        if name not in self.sections:
-            self.sections[name] = Section(self.loaded.maps[name])
-        return self.sections[name]
-
-    def close(self) -> None:
-        """Close links, sections and the object, the rest also where one fails."""
-        self.closed = True
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.loaded.close)
-            for section in self.sections.values():
-                stack.callback(section.close)
-            for link in list(self.links):
-                stack.callback(link.close)
 
 
 class OpenObjects(Generic[O]):

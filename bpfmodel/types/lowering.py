@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from ..btf import kinds
 from ..btf.layout import Slot
 from ..errors import DeclarationError
-from .arrays import Array, Bits, Bytes, CString
 from .scalars import Align, Scalar
 
 _CHAR = kinds.Int("char", 1, kinds.SIGNED | kinds.CHAR)
@@ -36,6 +35,8 @@ def lower(annotation: Any) -> kinds.Type:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1:])
+    from .arrays import Array, Bits, Bytes, CString  # late: see there
+
     if origin is Array:
         element, length = lower(arguments[0]), _length(annotation, arguments)
         if isinstance(element, kinds.Loose):
@@ -64,7 +65,7 @@ def slot(name: str, annotation: Any, attribute: str = "") -> Slot:
             align = aligns[-1].bytes
             rest = tuple(extra for extra in extras if not isinstance(extra, Align))
             annotation = Annotated[(inner, *rest)] if rest else inner
-    if get_origin(annotation) is Bits:
+    if _is_bits(annotation):
         annotation, bits = get_args(annotation)[0], _length(annotation, get_args(annotation))
     type = lower(annotation)
     if isinstance(type, kinds.Loose):
@@ -117,6 +118,14 @@ def _length(annotation: Any, arguments: tuple[Any, ...]) -> int:
     if len(values) != 1 or type(values[0]) is not int or values[0] < 1:
         raise DeclarationError(f"{_show(annotation)}: the length is a positive integer, as in CString[L[16]]")
     return values[0]
+
+
+def _is_bits(annotation: Any) -> bool:
+    if get_origin(annotation) in (None, Annotated):
+        return False
+    from .arrays import Bits
+
+    return get_origin(annotation) is Bits
 
 
 def _hashable(annotation: Any) -> bool:

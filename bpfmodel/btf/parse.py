@@ -8,24 +8,25 @@ walk a type without a guard, as long as it does not follow pointers.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 from ..errors import SourceError
 from . import kinds
+from .endless import refuse_endless
 
 ByteOrder = Literal["little", "big"]
 
 MAGIC = 0xEB9F
-MAX_DEPTH = 64
-"""Twice MAX_RESOLVE_DEPTH of the kernel's ``kernel/bpf/btf.c``, which refuses deeper types at load."""
 
 (
     _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO, _VAR,
     _DATASEC, _FLOAT, _DECL_TAG, _TYPE_TAG, _ENUM64,
 ) = range(1, 20)  # fmt: skip
 
-_MODIFIERS = {_VOLATILE: kinds.Volatile, _CONST: kinds.Const, _RESTRICT: kinds.Restrict}
+_Made = tuple[kinds.Type, int]
+_Maker = Callable[[str, int, int, int, int], _Made]
 
 
 class BTF:
@@ -95,7 +96,10 @@ class _Parser:
         if self.strings[:1] != b"\0" or self.strings[-1:] != b"\0":
             raise SourceError("BTF's strings do not begin and end with a NUL byte")
         self.names: dict[int, str] = {0: ""}
+        self.word = struct.Struct(self.order + "I").unpack_from
+        # What refers to types by number, until all types are there: (owner, attribute, number).
         self.fixups: list[tuple[object, str, int]] = []
+        self.protos: list[tuple[kinds.FuncProto, list[tuple[str, int]]]] = []
 
     def name(self, offset: int) -> str:
         found = self.names.get(offset)
@@ -106,28 +110,55 @@ class _Parser:
             found = self.names[offset] = raw.decode("utf-8", "backslashreplace")
         return found
 
-    def refer(self, owner: object, attribute: str, number: int) -> None:
-        self.fixups.append((owner, attribute, number))
-
     def types(self) -> list[kinds.Type]:
+        """Make all types, in the order of their numbers."""
         found: list[kinds.Type] = [kinds.VOID]
         body, end, position = self.body, len(self.body), 0
         common = struct.Struct(self.order + "III").unpack_from
-        while position < end:
-            if position + 12 > end:
-                raise SourceError(f"BTF type {len(found)} is truncated")
-            name, info, extra = common(body, position)
-            kind, count, flag = info >> 24 & 0x1F, info & 0xFFFF, bool(info >> 31)
-            position += 12
-            try:
-                type, used = self.type(kind, self.name(name), count, flag, extra, position)
-            except struct.error:
-                raise SourceError(f"BTF type {len(found)} is truncated") from None
-            found.append(type)
-            position += used
+        makers = self.makers()
+        try:
+            while position < end:
+                name, info, extra = common(body, position)
+                maker = makers.get(info >> 24 & 0x1F)
+                if maker is None:
+                    raise SourceError(f"BTF kind {info >> 24 & 0x1F} is not known; kinds 1 to 19 are")
+                position += 12
+                type, used = maker(self.name(name), info & 0xFFFF, info >> 31, extra, position)
+                found.append(type)
+                position += used
+        except struct.error:
+            raise SourceError(f"BTF type {len(found)} is truncated") from None
         self.link(found)
-        _refuse_endless(found)
+        refuse_endless(found)
         return found
+
+    def makers(self) -> dict[int, _Maker]:
+        """Return what makes each kind.
+
+        Each takes a type's name, count, flag, and size or type number, with the place where its common part ended, and
+        returns the type and how many bytes more it took.
+        """
+        return {
+            _INT: self.make_int,
+            _PTR: self.make_ptr,
+            _ARRAY: self.make_array,
+            _STRUCT: partial(self.make_composite, kinds.Struct),
+            _UNION: partial(self.make_composite, kinds.Union),
+            _ENUM: self.make_enum,
+            _FWD: lambda name, count, flag, extra, position: (kinds.Fwd(name, bool(flag)), 0),
+            _TYPEDEF: partial(self.make_modifier, kinds.Typedef),
+            _VOLATILE: partial(self.make_modifier, kinds.Volatile),
+            _CONST: partial(self.make_modifier, kinds.Const),
+            _RESTRICT: partial(self.make_modifier, kinds.Restrict),
+            _FUNC: self.make_func,
+            _FUNC_PROTO: self.make_func_proto,
+            _VAR: self.make_var,
+            _DATASEC: self.make_datasec,
+            _FLOAT: self.make_float,
+            _DECL_TAG: self.make_decl_tag,
+            _TYPE_TAG: partial(self.make_modifier, kinds.TypeTag),
+            _ENUM64: self.make_enum64,
+        }
 
     def unpack(self, format: str, position: int) -> tuple[int, ...]:
         return struct.unpack_from(self.order + format, self.body, position)
@@ -139,155 +170,100 @@ class _Parser:
             raise struct.error
         return row.iter_unpack(self.body[position:end])
 
-    def type(self, kind: int, name: str, count: int, flag: bool, extra: int, position: int) -> tuple[kinds.Type, int]:
-        """Make the type whose common part ended at `position`; return it and how many bytes more it took."""
-        made: kinds.Type
-        if kind == _VAR:
-            made = kinds.Var(name, kinds.VOID, self.unpack("I", position)[0])
-            self.refer(made, "type", extra)
-            return made, 4
-        if kind == _INT:
-            word = self.unpack("I", position)[0]
-            encoding, offset, bits = word >> 24 & 0xF, word >> 16 & 0xFF, word & 0xFF
-            if extra not in (1, 2, 4, 8, 16) or bits == 0 or offset + bits > extra * 8:
-                raise SourceError(f"BTF integer {name!r} has {bits} bits at bit {offset} of {extra} bytes")
-            return kinds.Int(name, extra, encoding, bits, offset), 4
-        if kind == _PTR:
-            made = kinds.Ptr(kinds.VOID)
-            self.refer(made, "target", extra)
-            return made, 0
-        if kind == _ARRAY:
-            element, _index, length = self.unpack("III", position)
-            made = kinds.Array(kinds.VOID, length)
-            self.refer(made, "element", element)
-            return made, 12
-        if kind in (_STRUCT, _UNION):
-            return (kinds.Struct if kind == _STRUCT else kinds.Union)(
-                name, extra, self.members(name, count, flag, position)
-            ), 12 * count
-        if kind == _ENUM:
-            if extra not in (1, 2, 4, 8):
-                raise SourceError(f"BTF enum {name!r} has {extra} bytes")
-            rows = self.rows("Ii" if flag else "II", count, position)
-            return kinds.Enum(name, extra, flag, [(self.name(n), value) for n, value in rows]), 8 * count
-        if kind == _ENUM64:
-            if extra not in (1, 2, 4, 8):
-                raise SourceError(f"BTF enum {name!r} has {extra} bytes")
-            values = []
-            for n, low, high in self.rows("III", count, position):
-                value = high << 32 | low
-                values.append((self.name(n), value - (1 << 64) if flag and value >> 63 else value))
-            return kinds.Enum(name, extra, flag, values), 12 * count
-        if kind == _FWD:
-            return kinds.Fwd(name, flag), 0
-        if kind in (_TYPEDEF, _TYPE_TAG) or kind in _MODIFIERS:
-            if kind == _TYPEDEF:
-                made = kinds.Typedef(name, kinds.VOID)
-            elif kind == _TYPE_TAG:
-                made = kinds.TypeTag(name, kinds.VOID)
-            else:
-                made = _MODIFIERS[kind]("", kinds.VOID)
-            self.refer(made, "target", extra)
-            return made, 0
-        if kind == _FUNC:
-            made = kinds.Func(name, kinds.VOID, count)
-            self.refer(made, "proto", extra)
-            return made, 0
-        if kind == _FUNC_PROTO:
-            made = kinds.FuncProto(kinds.VOID, ())
-            rows = self.rows("II", count, position)
-            self.refer(made, "returns", extra)
-            # Parameters are (name, number) until link() puts the types in.
-            made.parameters = tuple((self.name(n), number) for n, number in rows)  # type: ignore[misc]
-            return made, 8 * count
-        if kind == _DATASEC:
-            entries = []
-            for number, offset, size in self.rows("III", count, position):
-                entry = kinds.DatasecEntry(kinds.VOID, offset, size)
-                self.refer(entry, "var", number)
-                entries.append(entry)
-            return kinds.Datasec(name, extra, entries), 12 * count
-        if kind == _FLOAT:
-            if extra not in (2, 4, 8, 12, 16):
-                raise SourceError(f"BTF float {name!r} has {extra} bytes")
-            return kinds.Float(name, extra), 0
-        if kind == _DECL_TAG:
-            made = kinds.DeclTag(name, kinds.VOID, struct.unpack_from(self.order + "i", self.body, position)[0])
-            self.refer(made, "target", extra)
-            return made, 4
-        raise SourceError(f"BTF kind {kind} is not known; kinds 1 to 19 are")
+    def make_int(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
+        (word,) = self.word(self.body, position)
+        encoding, offset, bits = word >> 24 & 0xF, word >> 16 & 0xFF, word & 0xFF
+        if size not in (1, 2, 4, 8, 16) or bits == 0 or offset + bits > size * 8:
+            raise SourceError(f"BTF integer {name!r} has {bits} bits at bit {offset} of {size} bytes")
+        return kinds.Int(name, size, encoding, bits, offset), 4
 
-    def members(self, name: str, count: int, bitfields: bool, position: int) -> list[kinds.Member]:
-        """Read the members of a struct; with `bitfields` the high byte of an offset is a width (BTF's kind_flag)."""
+    def make_ptr(self, name: str, count: int, flag: int, target: int, position: int) -> _Made:
+        made = kinds.Ptr(kinds.VOID)
+        self.fixups.append((made, "target", target))
+        return made, 0
+
+    def make_modifier(
+        self, cls: type[kinds.Modifier], name: str, count: int, flag: int, target: int, position: int
+    ) -> _Made:
+        made = cls(name, kinds.VOID)
+        self.fixups.append((made, "target", target))
+        return made, 0
+
+    def make_array(self, name: str, count: int, flag: int, extra: int, position: int) -> _Made:
+        element, _index, length = self.unpack("III", position)
+        made = kinds.Array(kinds.VOID, length)
+        self.fixups.append((made, "element", element))
+        return made, 12
+
+    def make_composite(
+        self, cls: type[kinds.Composite], name: str, count: int, flag: int, size: int, position: int
+    ) -> _Made:
         members = []
         for n, number, where in self.rows("III", count, position):
-            offset, bits = (where & 0xFFFFFF, where >> 24) if bitfields else (where, 0)
+            # With the flag (BTF calls it kind_flag) the high byte of an offset is the width of a bitfield.
+            offset, bits = (where & 0xFFFFFF, where >> 24) if flag else (where, 0)
             member = kinds.Member(self.name(n), kinds.VOID, offset, bits)
-            self.refer(member, "type", number)
+            self.fixups.append((member, "type", number))
             members.append(member)
-        return members
+        return cls(name, size, members), 12 * count
+
+    def make_enum(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
+        self.check_enum(name, size)
+        rows = self.rows("Ii" if flag else "II", count, position)
+        return kinds.Enum(name, size, bool(flag), [(self.name(n), value) for n, value in rows]), 8 * count
+
+    def make_enum64(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
+        self.check_enum(name, size)
+        values = []
+        for n, low, high in self.rows("III", count, position):
+            value = high << 32 | low
+            values.append((self.name(n), value - (1 << 64) if flag and value >> 63 else value))
+        return kinds.Enum(name, size, bool(flag), values), 12 * count
+
+    def check_enum(self, name: str, size: int) -> None:
+        if size not in (1, 2, 4, 8):
+            raise SourceError(f"BTF enum {name!r} has {size} bytes")
+
+    def make_func(self, name: str, linkage: int, flag: int, proto: int, position: int) -> _Made:
+        made = kinds.Func(name, kinds.VOID, linkage)
+        self.fixups.append((made, "proto", proto))
+        return made, 0
+
+    def make_func_proto(self, name: str, count: int, flag: int, returns: int, position: int) -> _Made:
+        made = kinds.FuncProto(kinds.VOID, ())
+        self.fixups.append((made, "returns", returns))
+        self.protos.append((made, [(self.name(n), number) for n, number in self.rows("II", count, position)]))
+        return made, 8 * count
+
+    def make_var(self, name: str, count: int, flag: int, number: int, position: int) -> _Made:
+        made = kinds.Var(name, kinds.VOID, self.word(self.body, position)[0])
+        self.fixups.append((made, "type", number))
+        return made, 4
+
+    def make_datasec(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
+        entries = []
+        for number, offset, length in self.rows("III", count, position):
+            entry = kinds.DatasecEntry(kinds.VOID, offset, length)
+            self.fixups.append((entry, "var", number))
+            entries.append(entry)
+        return kinds.Datasec(name, size, entries), 12 * count
+
+    def make_float(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
+        if size not in (2, 4, 8, 12, 16):
+            raise SourceError(f"BTF float {name!r} has {size} bytes")
+        return kinds.Float(name, size), 0
+
+    def make_decl_tag(self, name: str, count: int, flag: int, target: int, position: int) -> _Made:
+        made = kinds.DeclTag(name, kinds.VOID, self.unpack("i", position)[0])
+        self.fixups.append((made, "target", target))
+        return made, 4
 
     def link(self, found: list[kinds.Type]) -> None:
-        count = len(found)
-        for owner, attribute, number in self.fixups:
-            if number >= count:
-                raise SourceError(f"BTF refers to type {number}, and has {count - 1}")
-            setattr(owner, attribute, found[number])
-        for type in found:
-            if isinstance(type, kinds.FuncProto):
-                numbers: list[tuple[str, int]] = list(type.parameters)  # type: ignore[arg-type]
-                if any(number >= count for _, number in numbers):
-                    raise SourceError(f"BTF refers to a type beyond its {count - 1}")
-                type.parameters = tuple((name, found[number]) for name, number in numbers)
-
-
-def _inside(type: kinds.Type) -> list[kinds.Type]:
-    """List the types that must be known to know this one: all it holds by value, and what its pointers name.
-
-    Pointers to structs, unions and functions end the walk, since C closes circles through them and nothing else.
-    """
-    if isinstance(type, kinds.Modifier):
-        return [type.target]
-    if isinstance(type, kinds.Composite):
-        return [member.type for member in type.members]
-    if isinstance(type, kinds.Array):
-        return [type.element]
-    if isinstance(type, kinds.Ptr):
-        ends = isinstance(type.target, (kinds.Composite, kinds.FuncProto))
-        # Through a typedef or const a pointer may still reach its own struct: strip, with a limit, before judging.
-        target, steps = type.target, 0
-        while isinstance(target, kinds.Modifier) and steps < MAX_DEPTH:
-            target, steps = target.target, steps + 1
-        return [] if ends or isinstance(target, (kinds.Composite, kinds.FuncProto)) else [type.target]
-    return []
-
-
-def _refuse_endless(types: list[kinds.Type]) -> None:
-    """Refuse types that contain themselves or nest deeper than `MAX_DEPTH`, without recursion."""
-    depths: dict[int, int] = {}
-    for start in types:
-        if id(start) in depths or not isinstance(start, (kinds.Modifier, kinds.Composite, kinds.Array, kinds.Ptr)):
-            continue
-        path: list[tuple[kinds.Type, Iterator[kinds.Type]]] = [(start, iter(_inside(start)))]
-        depths[id(start)] = -1  # on the path
-        deepest = [0]
-        while path:
-            type, children = path[-1]
-            child = next(children, None)
-            if child is None:
-                path.pop()
-                depth = depths[id(type)] = deepest.pop() + 1
-                if depth > MAX_DEPTH:
-                    raise SourceError(f"BTF type {type.name or '(anonymous)'} nests deeper than {MAX_DEPTH} levels")
-                if deepest:
-                    deepest[-1] = max(deepest[-1], depth)
-                continue
-            known = depths.get(id(child))
-            if known == -1:
-                raise SourceError(f"BTF type {child.name or '(anonymous)'} contains itself")
-            if known is not None:
-                deepest[-1] = max(deepest[-1], known)
-                continue
-            depths[id(child)] = -1
-            deepest.append(0)
-            path.append((child, iter(_inside(child))))
+        """Put the types in where their numbers were noted."""
+        try:
+            for owner, attribute, number in self.fixups:
+                setattr(owner, attribute, found[number])
+            for proto, parameters in self.protos:
+                proto.parameters = tuple((name, found[number]) for name, number in parameters)
+        except IndexError:
+            raise SourceError(f"BTF refers to a type beyond the {len(found) - 1} it has") from None

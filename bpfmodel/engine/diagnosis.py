@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..errors import KernelError, LoadError, VerifierError, errno_text
 from ..spec.collection import CollectionSpec
+from ..spec.uapi import type_name
 
 _LOG = re.compile(
     r"prog '(?P<name>[^']*)': -- BEGIN (?:PROG LOAD|DUMP) LOG --\n(?P<log>.*?)-- END (?:PROG LOAD|DUMP) LOG --",
@@ -118,7 +119,7 @@ def _map_hint(spec: CollectionSpec, name: str) -> str:
         return ""
     if not found.max_entries:
         return f"; max_entries is 0: set spec.maps[{name!r}].max_entries before load"
-    kind = getattr(found.type, "name", found.type)
+    kind = type_name(found.type)
     return (
         f"; type {kind}, key {found.key_size} bytes, value {found.value_size} bytes, {found.max_entries} entries, "
         f"flags {found.flags:#x}"

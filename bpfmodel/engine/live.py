@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import AttachError, KernelError, NotSupportedError, RunError, errno_text
 from ..spec.collection import ProgramSpec
-from ..spec.uapi import AttachType, MapFlag, ProgType
+from ..spec.uapi import AttachType, MapFlag, ProgType, type_name
 from . import libbpf, syscall
 from .base import LoadedLink, LoadedMap, LoadedProgram, RunResult, closed
 
@@ -116,7 +116,7 @@ class KernelProgram(LoadedProgram):
         )
 
     def _run_error(self, number: int, data: bytes, ctx: bytes) -> KernelError | NotSupportedError:
-        kind = getattr(self.spec.type, "name", self.spec.type)
+        kind = type_name(self.spec.type)
         if number in (errno.EOPNOTSUPP, 524):
             return NotSupportedError(
                 f"{self.name}: this kernel cannot run programs of type {kind} on demand; attach it"

@@ -9,7 +9,7 @@ from collections.abc import Set
 from ..btf.parse import ByteOrder
 from ..errors import LoadError, MapError, NotSupportedError, errno_text
 from ..spec.collection import CollectionSpec, MapSpec
-from ..spec.uapi import MapType
+from ..spec.uapi import MapType, type_name
 from .base import Engine, LoadedLink, LoadedMap, LoadedObject, LoadedProgram, LoadOptions, RunResult, closed
 
 _NOEXIST, _EXIST = 1, 2
@@ -190,7 +190,7 @@ class _Unusable(_MemoryMap):
 
     def __init__(self, spec: MapSpec) -> None:
         super().__init__(spec)
-        self._kind = getattr(spec.type, "name", spec.type)
+        self._kind = type_name(spec.type)
 
     def _no(self) -> NotSupportedError:
         return NotSupportedError(f"{self.name}: MemoryEngine does not hold maps of type {self._kind}")

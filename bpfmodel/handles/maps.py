@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from ..engine.base import LoadedMap
 from ..errors import BpfTypeError, BpfValueError
-from ..spec.uapi import MapType
 from .field import MapField
 
 if TYPE_CHECKING:
@@ -22,8 +21,8 @@ class AnyMap:
 
     __slots__ = ("_key", "_map", "_value", "max_entries", "name")
 
-    map_type: ClassVar[MapType]
-    """The kernel's kind that this class stands for."""
+    map_type: ClassVar[str]
+    """The name of the kernel's map type that this class stands for."""
 
     name: str
     """The C name."""
@@ -67,7 +66,7 @@ class HashMap(AnyMap, MutableMapping[K, V], Generic[K, V]):
     """
 
     __slots__ = ()
-    map_type = MapType.HASH
+    map_type = "HASH"
 
     def __getitem__(self, key: K) -> V:
         raw = self._map.lookup(self._pack_key(key))
@@ -122,7 +121,7 @@ class ArrayMap(AnyMap, Generic[V]):
     """An array, indexed from 0 (or from the end, with negative indexes); its length never changes."""
 
     __slots__ = ()
-    map_type = MapType.ARRAY
+    map_type = "ARRAY"
 
     def __getitem__(self, index: int) -> V:
         raw = self._map.lookup(self._place(index))

@@ -7,15 +7,15 @@ from weakref import WeakSet
 
 from ..engine.base import LoadedLink, LoadedProgram, RunResult
 from ..errors import AttachError, BpfTypeError, BpfValueError
-from ..spec.uapi import AttachType, ProgType
 from .field import ProgramField
-from .kinds import ProgramKind
+from .kinds import XDP, ProgramKind
 from .link import Link
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from ..spec.collection import ProgramSpec
+    from ..spec.uapi import AttachType, ProgType
 
     P = TypeVar("P", bound=ProgramKind, default=Any)
 else:  # a default for a type variable is of use to static checkers only
@@ -95,9 +95,8 @@ class Program(Generic[P]):
             AttachError: there is no such interface, the program is no XDP program, or the kernel refused.
             ClosedError: the object was closed.
         """
-        if self.type != ProgType.XDP:
-            kind = getattr(self.type, "name", self.type)
-            raise AttachError(f"{self.name} is a program of type {kind} (section {self.section}), and no XDP program")
+        if getattr(self.type, "name", "") not in XDP.types:
+            raise AttachError(f"{self.name} is no XDP program: it comes from section {self.section}")
         if mode not in _XDP_MODES:
             raise BpfValueError(f"{mode!r} is none of {', '.join(_XDP_MODES)}", f"{self.name}.attach_xdp(mode)")
         if isinstance(interface, str):

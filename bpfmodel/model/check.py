@@ -13,7 +13,7 @@ from ..errors import Finding
 from ..handles.maps import AnyMap
 from ..handles.variable import Const
 from ..spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
-from ..spec.uapi import MapType
+from ..spec.uapi import type_name
 from .declare import Declaration
 
 
@@ -134,10 +134,10 @@ class _Checker:
         label, before = declaration.label, self.mark()
         handle = declaration.handle
         assert issubclass(handle, AnyMap) and declaration.key is not None and declaration.value is not None
-        if found.type != handle.map_type:
+        if type_name(found.type) != handle.map_type:
             self.add(
                 label,
-                f"declared {handle.__name__} (type {handle.map_type.name}), found a map of type {_type_name(found)}",
+                f"declared {handle.__name__} (type {handle.map_type}), found a map of type {type_name(found.type)}",
                 _kind_hint(found),
             )
         else:
@@ -168,12 +168,12 @@ class _Checker:
             self.missing(declaration)
             return
         before, kind = self.mark(), declaration.program_kind
-        if kind is not None and found.type not in kind.types:
-            wanted = " or ".join(type.name for type in kind.types)
+        if kind is not None and type_name(found.type) not in kind.types:
+            wanted = " or ".join(kind.types)
             self.add(
                 declaration.label,
                 f"declared Program[{kind.__name__}] (type {wanted}), found a program of type "
-                f"{getattr(found.type, 'name', found.type)} in section {found.section}",
+                f"{type_name(found.type)} in section {found.section}",
             )
         if self.clean(before):
             self.bindings.append(ProgramBinding(declaration, found))
@@ -211,15 +211,11 @@ def _resolve(declared: kinds.Type, found: kinds.Type | None) -> kinds.Type:
     return found
 
 
-def _type_name(found: MapSpec) -> str:
-    return found.type.name if isinstance(found.type, MapType) else str(found.type)
-
-
 def _kind_hint(found: MapSpec) -> str:
     value = spell(found.value) if found.value is not None else ""
-    if found.type == MapType.ARRAY:
+    if type_name(found.type) == "ARRAY":
         return f"declare ArrayMap[{value or '…'}]"
-    if found.type == MapType.HASH:
+    if type_name(found.type) == "HASH":
         key = spell(found.key) if found.key is not None else ""
         return f"declare HashMap[{key or '…'}, {value or '…'}]"
     return ""

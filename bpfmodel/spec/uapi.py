@@ -10,7 +10,7 @@ Nothing but `enum` is imported, as every part of the package reaches for this mo
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["AttachType", "MapFlag", "MapType", "ProgType", "attach_type", "map_type", "prog_type"]
+__all__ = ["AttachType", "MapFlag", "MapType", "ProgType", "attach_type", "map_type", "prog_type", "type_name"]
 
 
 class MapType(IntEnum):
@@ -218,3 +218,8 @@ def attach_type(value: int) -> AttachType | int:
         return AttachType(value)
     except ValueError:
         return value
+
+
+def type_name(number: int) -> str:
+    """Name a map type, program type or attach type; a number without a name stands for itself."""
+    return str(getattr(number, "name", number))

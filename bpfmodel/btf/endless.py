@@ -25,12 +25,11 @@ def _inside(type: kinds.Type) -> list[kinds.Type]:
     if isinstance(type, kinds.Array):
         return [type.element]
     if isinstance(type, kinds.Ptr):
-        ends = isinstance(type.target, (kinds.Composite, kinds.FuncProto))
-        # Through a typedef or const a pointer may still reach its own struct: strip, with a limit, before judging.
+        # A pointer may reach its own struct through a typedef, a const or an array: look behind them, with a limit.
         target, steps = type.target, 0
-        while isinstance(target, kinds.Modifier) and steps < MAX_DEPTH:
-            target, steps = target.target, steps + 1
-        return [] if ends or isinstance(target, (kinds.Composite, kinds.FuncProto)) else [type.target]
+        while isinstance(target, (kinds.Modifier, kinds.Array)) and steps < MAX_DEPTH:
+            target, steps = target.target if isinstance(target, kinds.Modifier) else target.element, steps + 1
+        return [] if isinstance(target, (kinds.Composite, kinds.FuncProto)) else [type.target]
     return []
 
 
@@ -40,9 +39,12 @@ def refuse_endless(types: list[kinds.Type]) -> None:
     for start in types:
         if not isinstance(start, _NESTING) or id(start) in depths:
             continue
-        if isinstance(start, kinds.Modifier) and not isinstance(start.target, _NESTING):
-            depths[id(start)] = 2  # by far the most frequent case
-            continue
+        if isinstance(start, kinds.Modifier):
+            # By far the most frequent case: what is behind it is known already, or has nothing inside.
+            below = depths.get(id(start.target), 0 if isinstance(start.target, _NESTING) else 1)
+            if 0 < below < MAX_DEPTH:
+                depths[id(start)] = below + 1
+                continue
         path: list[tuple[kinds.Type, Iterator[kinds.Type]]] = [(start, iter(_inside(start)))]
         depths[id(start)] = -1  # on the path
         deepest = [0]

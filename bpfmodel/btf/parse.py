@@ -123,7 +123,7 @@ class _Parser:
                 if maker is None:
                     raise SourceError(f"BTF kind {info >> 24 & 0x1F} is not known; kinds 1 to 19 are")
                 position += 12
-                type, used = maker(self.name(name), info & 0xFFFF, info >> 31, extra, position)
+                type, used = maker(self.name(name) if name else "", info & 0xFFFF, info >> 31, extra, position)
                 found.append(type)
                 position += used
         except struct.error:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..btf import kinds
-from ..btf.layout import size_of
 from ..btf.parse import BTF, ByteOrder
 from ..btf.render import describe
 from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError
@@ -321,13 +320,3 @@ def _copy_map(spec: MapSpec) -> MapSpec:
     if spec.inner is not None:
         made.inner = _copy_map(spec.inner)
     return made
-
-
-def check_fits(variable: VariableSpec) -> None:
-    """Refuse a variable whose type is larger than the variable.
-
-    Raises:
-        SourceError: reading it by its type would read its neighbour.
-    """
-    if variable.type is not None and size_of(variable.type) > variable.size:
-        raise SourceError(f"{variable.name} has {variable.size} bytes, and its type {describe(variable.type)}")

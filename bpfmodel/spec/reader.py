@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..btf import kinds
+from ..btf.layout import size_of
 from ..btf.parse import BTF
+from ..btf.render import describe
 from ..errors import SourceError
-from .collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec, check_fits
+from .collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
 from .elf import (
     SHN_UNDEF,
     STB_LOCAL,
@@ -105,6 +107,7 @@ class _Reader:
         images = {index: bytes(s.section.data) for index, s in self.sections.items()}
         found: dict[str, VariableSpec] = {}
         order = self.elf.byte_order
+        sizes: dict[int, int] = {}
         for symbol in self.elf.symbols:
             place = self.sections.get(symbol.section)
             if place is None or symbol.kind not in (STT_OBJECT, STT_NOTYPE) or not symbol.name:
@@ -119,12 +122,18 @@ class _Reader:
                 )
             if typed is not None and typed[1] != symbol.size:
                 raise SourceError(f"variable {symbol.name} has {symbol.size} bytes, and {typed[1]} in BTF")
-            variable = found[symbol.name] = VariableSpec(
-                symbol.name, section.name, symbol.value, symbol.size, typed[0].type if typed else None,
+            type = typed[0].type if typed else None
+            if type is not None:
+                needed = sizes.get(id(type))
+                if needed is None:
+                    needed = sizes[id(type)] = size_of(type)
+                if needed > symbol.size:  # reading it by its type would read its neighbour
+                    raise SourceError(f"variable {symbol.name} has {symbol.size} bytes, and its type {describe(type)}")
+            found[symbol.name] = VariableSpec(
+                symbol.name, section.name, symbol.value, symbol.size, type,
                 place.constant, references.touches(symbol.section, symbol.value, symbol.size), order,
                 images[symbol.section],
             )  # fmt: skip
-            check_fits(variable)
         return found
 
     def _visible(self, symbol: Symbol) -> bool:

@@ -21,11 +21,11 @@ _INSTRUCTION = re.compile(r"^\d+: \([0-9a-f]{2}\) ")
 _NOISE = re.compile(r"^(processed \d+ insns|verification time|stack depth|-- |arg#\d+ reference type)")
 
 _HINTS = (
-    (re.compile(r"invalid access to packet"), "compare the pointer with data_end before reading through it"),
+    (re.compile(r"invalid access to packet|outside of the packet"), "compare the pointer with data_end before reading through it"),
     (re.compile(r"map_value_or_null|invalid mem access 'map_value_or_null'"),
      "a lookup may return NULL: test its result before using it"),
     (re.compile(r"!read_ok"), "a register or variable is used before anything was stored in it"),
-    (re.compile(r"Unreleased reference"), "something acquired is not released on every path"),
+    (re.compile(r"Unreleased reference|reference leak"), "something acquired is not released on every path"),
     (re.compile(r"unbounded memory access|unbounded min value|invalid access to map value"),
      "bound the index or size, with a comparison or a mask, before using it"),
     (re.compile(r"(unknown func|cannot use helper|program of this type cannot use helper)"),
@@ -59,6 +59,13 @@ def load_error(spec: CollectionSpec, what: str, number: int, said: list[str]) ->
             return VerifierError(_verifier_message(spec, name, verdict), number, verdict, name)
         return LoadError(
             f"{spec.name}: program {name}: {errno_text(number)}{_load_hint(spec, name, number)}", number, log
+        )
+    if "not on BPF FS" in log:
+        return LoadError(
+            f"{spec.name}: pin_path is not on bpffs; give a directory under /sys/fs/bpf, and mount it if it is empty: "
+            "mount -t bpf bpf /sys/fs/bpf",
+            number,
+            log,
         )
     map_failed = _MAP_FAILED.search(log)
     if map_failed is not None:

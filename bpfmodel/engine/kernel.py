@@ -51,7 +51,7 @@ class KernelEngine(Engine):
         pinned = [name for name in maps if name in spec.maps and spec.maps[name].pinning == _PIN_BY_NAME]
         if pinned and options.pin_path is None:
             raise LoadError(
-                f"map {sorted(pinned)[0]} asks to be pinned by name, and no place was given; "
+                f"{spec.name}: map {sorted(pinned)[0]} asks to be pinned by name, and no place was given; "
                 'load with options=LoadOptions(pin_path="/sys/fs/bpf/…")',
                 errno.EINVAL,
             )

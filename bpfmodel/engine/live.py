@@ -137,8 +137,12 @@ class KernelProgram(LoadedProgram):
             number = ctypes.get_errno()
         if link:
             return KernelLink(link, self.name, self.lock)
-        if number in (errno.EOPNOTSUPP, errno.ESRCH) and self.spec.section.partition("/")[0] in _EXPLICIT:
-            way = _EXPLICIT[self.spec.section.partition("/")[0]]
+        if number in (errno.EOPNOTSUPP, errno.ESRCH):
+            way = (
+                'use attach_xdp("eth0")'
+                if self.spec.type == ProgType.XDP
+                else "libbpf attaches none of this kind by itself"
+            )
             raise AttachError(
                 f"{self.name}: its section {self.spec.section} does not say where to attach; {way}", number
             )
@@ -181,7 +185,6 @@ _WITH_PACKET = {
 }  # fmt: skip
 # These take a context and have no place to give it back; syscall programs write into the one they were given.
 _CTX_STAYS_IN = {ProgType.RAW_TRACEPOINT, ProgType.TRACING, ProgType.FLOW_DISSECTOR, ProgType.SYSCALL}
-_EXPLICIT = {"xdp": 'use attach_xdp("eth0")', "xdp.frags": 'use attach_xdp("eth0")'}
 
 
 class KernelLink(LoadedLink):

@@ -10,7 +10,7 @@ from ..errors import BpfTypeError, BpfValueError
 from .field import MapField
 
 if TYPE_CHECKING:
-    from ..types.codec import Codec
+    from ..types.base import Codec
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -16,7 +16,7 @@ from .section import Section, is_released
 if TYPE_CHECKING:
     from ..btf import kinds
     from ..spec.collection import VariableSpec
-    from ..types.codec import Codec
+    from ..types.base import Codec
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from ..engine.base import Engine, LoadOptions
 from ..errors import ConstantError, DeclarationError, Finding, FoldedConstantWarning
 from ..handles.field import AnyField, Field
 from ..handles.variable import make_variable
-from ..types.codec import Codec, codec_for
+from ..types.base import Codec
+from ..types.codec import codec_for
 from .check import Binding, MapBinding, ProgramBinding, VariableBinding
 from .fields import fields_of
 from .state import STATE, State

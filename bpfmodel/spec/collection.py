@@ -18,7 +18,8 @@ from ..btf import kinds
 from ..btf.parse import BTF, ByteOrder
 from ..btf.render import describe
 from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError
-from ..types.codec import Codec, codec_for
+from ..types.base import Codec
+from ..types.codec import codec_for
 from .uapi import AttachType, MapType, ProgType
 
 

@@ -11,7 +11,8 @@ from ..btf import kinds
 from ..btf.compare import reachable
 from ..btf.render import c_name
 from ..errors import BpfValueError
-from .codec import bounds, codec_for
+from .codec import codec_for
+from .numbers import bit_bounds, bounds
 
 
 def python_type(type: kinds.Type) -> Any:
@@ -61,7 +62,7 @@ def struct_schema(cls: Any, handler: Any) -> Any:
         annotation = python_type(member.type)
         if member.bits:
             signed = bool(getattr(kinds.strip(member.type), "signed", False))
-            low, high = (-(1 << member.bits - 1), (1 << member.bits - 1) - 1) if signed else (0, (1 << member.bits) - 1)
+            low, high = bit_bounds(member.bits, signed)
             annotation = Annotated[int, Field(ge=low, le=high)]
         fields[member.attribute] = core_schema.typed_dict_field(
             handler.generate_schema(annotation), required=not hasattr(cls, member.attribute)

@@ -14,7 +14,7 @@ from .annotations import Body, body_of
 from .lowering import slot
 
 if TYPE_CHECKING:
-    from .codec import Codec
+    from .base import Codec
 
 _MISSING = object()
 

@@ -1,0 +1,109 @@
+"""Codecs of structs: their members in their places, bitfields among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..btf import kinds
+from ..btf.compare import reachable
+from ..btf.parse import ByteOrder
+from ..btf.render import c_name
+from ..errors import BpfTypeError, BpfValueError, SourceError
+from .base import Buffer, Codec, Make
+from .numbers import bit_bounds, refuse_number
+
+
+class _Part(NamedTuple):
+    """A member as the struct codec sees it: bytes from `offset`, through `codec`; a bitfield goes by `bits`."""
+
+    attribute: str
+    offset: int
+    codec: Codec
+    bits: tuple[int, int, int, bool] | None = None
+    """(bytes that hold it, bits to shift right, width, signed)."""
+
+
+def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
+    """Make the codec of a struct: instances of its Python class, or dicts by member name."""
+    parts = [
+        _part(member.attribute, member.type, member.offset, member.bits, order, make) for member in reachable(type)
+    ]
+    size, cls, name = type.size, type.python, c_name(type)
+    for part in parts:
+        if part.offset + (part.bits[0] if part.bits else part.codec.size) > size:
+            raise SourceError(f"{name}: member {part.attribute} lies beyond its {size} bytes")
+
+    def values(buffer: Buffer, offset: int) -> dict[str, Any]:
+        return {
+            part.attribute: _get_bits(buffer, offset + part.offset, part.bits, order)
+            if part.bits
+            else part.codec.decode(buffer, offset + part.offset)
+            for part in parts
+        }
+
+    def decode(buffer: Buffer, offset: int) -> Any:
+        made = object.__new__(cls)
+        made.__dict__.update(values(buffer, offset))
+        return made
+
+    known = {part.attribute for part in parts}
+
+    def encode(value: Any) -> bytes:
+        fields = _fields(value, known, name, cls)
+        raw = bytearray(size)
+        for part in parts:
+            try:
+                if part.bits:
+                    _put_bits(raw, part.offset, part.bits, fields[part.attribute], name, order)
+                else:
+                    raw[part.offset : part.offset + part.codec.size] = part.codec.encode(fields[part.attribute])
+            except BpfValueError as error:
+                raise error.within(part.attribute) from None
+        return bytes(raw)
+
+    return Codec(size, decode if cls else values, encode)
+
+
+def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, Any]:
+    if cls is not None and not isinstance(value, (cls, Mapping)):
+        raise BpfTypeError(f"{value!r} is no {cls.__name__}")
+    fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    if fields.keys() != known:
+        missing, extra = known - fields.keys(), fields.keys() - known
+        told = [f"lacks {', '.join(sorted(missing))}"] if missing else []
+        told += [f"has no member {', '.join(sorted(map(str, extra)))}"] if extra else []
+        raise BpfTypeError(f"{value!r} does not fit {name}: {' and '.join(told)}")
+    return fields
+
+
+def _part(attribute: str, type: kinds.Type, offset: int, bits: int, order: ByteOrder, make: Make) -> _Part:
+    codec = make(type)
+    if not bits:
+        if offset % 8:
+            raise SourceError(f"member {attribute} lies at bit {offset}, and is no bitfield")
+        return _Part(attribute, offset // 8, codec)
+    bare = kinds.strip(type)
+    first, last = offset // 8, (offset + bits - 1) // 8
+    span = last - first + 1
+    # Bit 0 is the lowest bit of the first byte in little-endian BTF, and the highest in big-endian BTF.
+    shift = offset - first * 8 if order == "little" else span * 8 - (offset - first * 8) - bits
+    return _Part(attribute, first, codec, (span, shift, bits, bool(getattr(bare, "signed", False))))
+
+
+def _get_bits(buffer: Buffer, offset: int, bits: tuple[int, int, int, bool], order: ByteOrder) -> int:
+    span, shift, width, signed = bits
+    value = int.from_bytes(buffer[offset : offset + span], order) >> shift & (1 << width) - 1
+    return value - (1 << width) if signed and value >> width - 1 else value
+
+
+def _put_bits(
+    raw: bytearray, offset: int, bits: tuple[int, int, int, bool], value: Any, name: str, order: ByteOrder
+) -> None:
+    span, shift, width, signed = bits
+    low, high = bit_bounds(width, signed)
+    if not hasattr(value, "__index__") or not low <= value.__index__() <= high:
+        raise refuse_number(value, f"a bitfield of {width} bits", low, high)
+    whole = int.from_bytes(raw[offset : offset + span], order)
+    whole = whole & ~((1 << width) - 1 << shift) | (value.__index__() & (1 << width) - 1) << shift
+    raw[offset : offset + span] = whole.to_bytes(span, order)

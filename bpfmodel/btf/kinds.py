@@ -117,7 +117,7 @@ class Member:
 class Composite(Type):
     """What struct and union share."""
 
-    __slots__ = ("align", "members", "name", "python", "size")
+    __slots__ = ("align", "codecs", "members", "name", "python", "size")
     keyword = ""
 
     def __init__(self, name: str, size: int, members: Sequence[Member], python: Any = None, align: int = 0) -> None:
@@ -127,6 +127,8 @@ class Composite(Type):
         self.python = python
         self.align = align
         """The alignment a declaration asked for; 0 where it follows from the members."""
+        self.codecs: dict[str, Any] = {}
+        """What `bpfmodel.types.codec` made of it, by byte order."""
 
 
 class Struct(Composite):

@@ -21,7 +21,8 @@ _INSTRUCTION = re.compile(r"^\d+: \([0-9a-f]{2}\) ")
 _NOISE = re.compile(r"^(processed \d+ insns|verification time|stack depth|-- |arg#\d+ reference type)")
 
 _HINTS = (
-    (re.compile(r"invalid access to packet|outside of the packet"), "compare the pointer with data_end before reading through it"),
+    (re.compile(r"invalid access to packet|outside of the packet"),
+     "compare the pointer with data_end before reading through it"),
     (re.compile(r"map_value_or_null|invalid mem access 'map_value_or_null'"),
      "a lookup may return NULL: test its result before using it"),
     (re.compile(r"!read_ok"), "a register or variable is used before anything was stored in it"),

@@ -1,4 +1,4 @@
-"""Picks the codec of a type. A codec is made once per type and byte order, by whoever keeps it."""
+"""Picks the codec of a type. Those of structs are made once per type and byte order, and kept with the type."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def codec_for(type: kinds.Type, order: ByteOrder) -> Codec:
     if isinstance(bare, kinds.Array):
         return array_codec(bare, name, order, make)
     if isinstance(bare, kinds.Struct):
-        return struct_codec(bare, order, make)
+        if order not in bare.codecs:
+            bare.codecs[order] = struct_codec(bare, order, make)
+        found: Codec = bare.codecs[order]
+        return found
     if isinstance(bare, kinds.Union):
         return raw_codec(bare.size, name)
     raise SourceError(f"{name} has no values")

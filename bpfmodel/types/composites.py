@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..btf import kinds
-from ..btf.compare import reachable
 from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..errors import BpfTypeError, BpfValueError, SourceError
 from .base import Buffer, Codec, Make
+from .compiled import TooLarge, named_members, struct_decoder
 from .numbers import bit_bounds, refuse_number
 
 
@@ -26,10 +26,8 @@ class _Part(NamedTuple):
 
 def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
     """Make the codec of a struct: instances of its Python class, or dicts by member name."""
-    parts = [
-        _part(member.attribute, member.type, member.offset, member.bits, order, make) for member in reachable(type)
-    ]
     size, cls, name = type.size, type.python, c_name(type)
+    parts = [_part(*member, order, make) for member in named_members(type)]
     for part in parts:
         if part.offset + (part.bits[0] if part.bits else part.codec.size) > size:
             raise SourceError(f"{name}: member {part.attribute} lies beyond its {size} bytes")
@@ -55,18 +53,25 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
         for part in parts:
             try:
                 if part.bits:
-                    _put_bits(raw, part.offset, part.bits, fields[part.attribute], name, order)
+                    _put_bits(raw, part.offset, part.bits, fields[part.attribute], order)
                 else:
                     raw[part.offset : part.offset + part.codec.size] = part.codec.encode(fields[part.attribute])
             except BpfValueError as error:
                 raise error.within(part.attribute) from None
         return bytes(raw)
 
-    return Codec(size, decode if cls else values, encode)
+    if cls is None:
+        return Codec(size, values, encode)
+    try:
+        return Codec(size, struct_decoder(type, order, make), encode)
+    except TooLarge:
+        return Codec(size, decode, encode)
 
 
 def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, Any]:
-    if cls is not None and not isinstance(value, (cls, Mapping)):
+    if cls is not None and isinstance(value, Mapping):
+        value = cls(**value)
+    if cls is not None and not isinstance(value, cls):
         raise BpfTypeError(f"{value!r} is no {cls.__name__}")
     fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
     if fields.keys() != known:
@@ -97,9 +102,7 @@ def _get_bits(buffer: Buffer, offset: int, bits: tuple[int, int, int, bool], ord
     return value - (1 << width) if signed and value >> width - 1 else value
 
 
-def _put_bits(
-    raw: bytearray, offset: int, bits: tuple[int, int, int, bool], value: Any, name: str, order: ByteOrder
-) -> None:
+def _put_bits(raw: bytearray, offset: int, bits: tuple[int, int, int, bool], value: Any, order: ByteOrder) -> None:
     span, shift, width, signed = bits
     low, high = bit_bounds(width, signed)
     if not hasattr(value, "__index__") or not low <= value.__index__() <= high:

@@ -5,16 +5,13 @@ The class has the layout that C gives its members; a value is a plain object wit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, dataclass_transform
 
 from ..btf import kinds
 from ..btf.layout import lay_out
 from ..errors import BpfTypeError, BpfValueError, DeclarationError
 from .annotations import Body, body_of
 from .lowering import slot
-
-if TYPE_CHECKING:
-    from .base import Codec
 
 _MISSING = object()
 
@@ -42,7 +39,6 @@ class Struct:
     __bpf_body__: ClassVar[Body]
     __bpf_options__: ClassVar[tuple[bool, int]]
     __bpf_made__: ClassVar[kinds.Struct]
-    __bpf_codec__: ClassVar[Codec]
 
     def __init_subclass__(cls, *, packed: bool = False, align: int = 0, **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -84,13 +80,10 @@ class Struct:
     @classmethod
     def __bpf_check__(cls, value: object) -> None:
         """Check the members of an instance against their C types."""
-        codec = cls.__dict__.get("__bpf_codec__")
-        if codec is None:
-            from .codec import codec_for
+        from .codec import codec_for
 
-            codec = cls.__bpf_codec__ = codec_for(cls.__bpf_type__(), "little")
         try:
-            codec.encode(value)
+            codec_for(cls.__bpf_type__(), "little").encode(value)
         except BpfValueError as error:
             raise error.within(cls.__name__) from None
 

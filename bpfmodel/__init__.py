@@ -57,8 +57,8 @@ from .handles.link import Link
 from .handles.maps import ArrayMap, HashMap
 from .handles.program import Program
 from .handles.variable import Const, Var
-from .model.declare import field
 from .model.objects import BpfObjects
+from .types.options import field
 from .types.scalars import (
     Align,
     boolean,
@@ -77,6 +77,7 @@ from .types.scalars import (
     u128,
 )
 from .types.struct import Struct
+from .types.union import Union
 
 if TYPE_CHECKING:
     from .engine.kernel import KernelEngine
@@ -84,10 +85,11 @@ if TYPE_CHECKING:
     from .model.opened import OpenObjects
     from .spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
     from .spec.uapi import AttachType, MapFlag, MapType, ProgType
-    from .types.arrays import Array, Bits, Bytes, CString
+    from .types.arrays import Anonymous, Array, Bits, Bytes, CString
 
 # Found when first asked for: reading and loading are not what every import of the library is for.
 _LATE = {
+    "Anonymous": "types.arrays",
     "Array": "types.arrays",
     "AttachType": "spec.uapi",
     "Bits": "types.arrays",
@@ -118,6 +120,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Align",
+    "Anonymous",
     "Array",
     "ArrayMap",
     "AttachError",
@@ -172,6 +175,7 @@ __all__ = [
     "TC",
     "Tracepoint",
     "Tracing",
+    "Union",
     "Var",
     "VariableSpec",
     "VerifierError",

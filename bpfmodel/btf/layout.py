@@ -93,6 +93,21 @@ def lay_out(slots: Iterable[Slot], *, packed: bool = False, align: int = 0, over
     return Layout(tuple(placed), _up(largest, widest * 8) // 8, widest)
 
 
+def fitted(type: kinds.Composite, size: int, length: int | None = None) -> kinds.Composite:
+    """Return a struct whose flexible array member fills `size` bytes, or has `length` elements; others as they are."""
+    last = type.members[-1] if type.members else None
+    array = kinds.strip(last.type) if last is not None else None
+    if last is None or not isinstance(array, kinds.Array) or array.length or not isinstance(type, kinds.Struct):
+        return type
+    start, stride = last.offset // 8, size_of(array.element)
+    if length is None:
+        length = (size - start) // stride if stride else 0
+    filled = kinds.Array(array.element, length, array.python)
+    member = kinds.Member(last.name, filled, last.offset, 0, last.attribute)
+    size = max(type.size, start + length * stride)
+    return kinds.Struct(type.name, size, (*type.members[:-1], member), type.python, type.align)
+
+
 def _up(value: int, unit: int) -> int:
     return (value + unit - 1) // unit * unit
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..btf import kinds
 from ..btf.compare import Difference, compare, spell
-from ..btf.layout import size_of
+from ..btf.layout import fitted, size_of
 from ..btf.render import describe
 from ..errors import Finding
 from ..handles.maps import AnyMap
@@ -124,7 +124,11 @@ class _Checker:
                 "declare it const volatile in C",
             )
         if self.clean(before):
-            self.bindings.append(VariableBinding(declaration, found, _resolve(declaration.value, found.type)))
+            value = _resolve(declaration.value, found.type)
+            bare = kinds.strip(value)
+            if isinstance(bare, kinds.Composite):
+                value = fitted(bare, found.size)  # a flexible array member has what its initial value gave it
+            self.bindings.append(VariableBinding(declaration, found, value))
 
     def map(self, declaration: Declaration) -> None:
         found = self.spec.maps.get(declaration.name)

@@ -15,26 +15,9 @@ from ..handles.maps import AnyMap, ArrayMap
 from ..handles.program import Program
 from ..handles.variable import Const, Var
 from ..types.lowering import lower
+from ..types.options import NOTHING, FieldOptions
 
 Role = Literal["variable", "map", "program", "part"]
-
-
-class FieldOptions:
-    """What `field()` leaves in a class body until the body is read."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str | None) -> None:
-        self.name = name
-
-
-def field(*, name: str | None = None) -> Any:
-    """Say more of a field than its annotation can: ``x: Var[u32] = field(name="c_name")``.
-
-    Args:
-        name: the C name, where it is not the attribute's.
-    """
-    return FieldOptions(name)
 
 
 class Declaration(NamedTuple):
@@ -66,7 +49,7 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
         DeclarationError: it declares nothing that an object could hold.
     """
     where = f"{owner.__qualname__}.{attribute}"
-    if default is not None and not isinstance(default, FieldOptions):
+    if default is not None and (not isinstance(default, FieldOptions) or default.default is not NOTHING):
         raise DeclarationError(
             f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames"
         )

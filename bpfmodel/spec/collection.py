@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from ..btf import kinds
+from ..btf.kinds import strip
+from ..btf.layout import fitted
 from ..btf.parse import BTF, ByteOrder
 from ..btf.render import describe
 from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError
@@ -145,7 +147,10 @@ class VariableSpec:
     def _codec(self) -> Codec:
         if self.type is None:
             return Codec(self.size, lambda buffer, offset: bytes(buffer[offset : offset + self.size]), self._raw)
-        return codec_for(self.type, self.byte_order)
+        bare = strip(self.type)
+        # The flexible array member of a variable has the elements that its initial value gave it.
+        type = fitted(bare, self.size) if isinstance(bare, kinds.Composite) else self.type
+        return codec_for(type, self.byte_order)
 
     def _raw(self, value: Any) -> bytes:
         if not isinstance(value, bytes):

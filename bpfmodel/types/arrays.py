@@ -1,4 +1,4 @@
-"""The sized containers: ``Array[u32, L[4]]``, ``CString[L[13]]``, ``Bytes[L[6]]``, ``Bits[u8, L[3]]``.
+"""The type aliases: ``Array[u32, L[4]]``, ``CString[L[13]]``, ``Bytes[L[6]]``, ``Bits[u8, L[3]]``, ``Anonymous[Inner]``.
 
 They are type aliases with a length that only the runtime reads, so a static checker sees ``list[int]``, ``str``,
 ``bytes`` and ``int``. ``L`` is ``typing.Literal``.
@@ -25,6 +25,9 @@ CString = TypeAliasType("CString", str, type_params=(N,))
 
 Bytes = TypeAliasType("Bytes", bytes, type_params=(N,))
 """An array of n one-byte integers, as exactly n bytes."""
+
+Anonymous = TypeAliasType("Anonymous", E, type_params=(E,))
+"""An anonymous struct or union inside a struct: ``in_: Anonymous[Inner]``; its members are reached as in C, too."""
 
 Bits = TypeAliasType("Bits", E, type_params=(E, N))
 """A bitfield of n bits in a type of a struct: ``flags: Bits[u8, L[3]]``."""

@@ -7,7 +7,7 @@ from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..errors import SourceError
 from .base import Codec
-from .composites import struct_codec
+from .composites import struct_codec, union_codec
 from .numbers import bool_codec, enum_codec, float_codec, int_codec
 from .sequences import array_codec, raw_codec
 
@@ -39,5 +39,5 @@ def codec_for(type: kinds.Type, order: ByteOrder) -> Codec:
         found: Codec = bare.codecs[order]
         return found
     if isinstance(bare, kinds.Union):
-        return raw_codec(bare.size, name)
+        return union_codec(bare, order) if bare.python is not None else raw_codec(bare.size, name)
     raise SourceError(f"{name} has no values")

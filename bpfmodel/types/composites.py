@@ -12,6 +12,7 @@ from ..errors import BpfTypeError, BpfValueError, SourceError
 from .base import Buffer, Codec, Make
 from .compiled import TooLarge, named_members, struct_decoder
 from .numbers import bit_bounds, refuse_number
+from .union import from_raw, raw_of
 
 
 class _Part(NamedTuple):
@@ -66,6 +67,20 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
         return Codec(size, struct_decoder(type, order, make), encode)
     except TooLarge:
         return Codec(size, decode, encode)
+
+
+def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
+    """Make the codec of a union: instances of its Python class, which hold its bytes."""
+    size, cls = type.size, type.python
+
+    def encode(value: Any) -> bytes:
+        if isinstance(value, Mapping):
+            value = cls(**value)
+        if not isinstance(value, cls):
+            raise BpfTypeError(f"{value!r} is no {cls.__name__}")
+        return raw_of(value, order)
+
+    return Codec(size, lambda buffer, offset: from_raw(cls, bytes(buffer[offset : offset + size]), order), encode)
 
 
 def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, Any]:

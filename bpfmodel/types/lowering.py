@@ -35,7 +35,7 @@ def lower(annotation: Any) -> kinds.Type:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1:])
-    from .arrays import Array, Bits, Bytes, CString  # late: see there
+    from .arrays import Anonymous, Array, Bits, Bytes, CString  # late: see there
 
     if origin is Array:
         element, length = lower(arguments[0]), _length(annotation, arguments)
@@ -46,8 +46,8 @@ def lower(annotation: Any) -> kinds.Type:
         return kinds.Array(_CHAR, _length(annotation, arguments), str)
     if origin is Bytes or annotation is Bytes:
         return kinds.Array(_BYTE, _length(annotation, arguments), bytes)
-    if origin is Bits:
-        raise DeclarationError(f"{_show(annotation)}: a bitfield lives inside a Struct only")
+    if origin in (Anonymous, Bits):
+        raise DeclarationError(f"{_show(annotation)} lives inside a Struct only")
     if origin in (list, dict, tuple, set):
         raise DeclarationError(f"{_show(annotation)}: give the C type and its length, such as Array[u32, L[4]]")
     if hasattr(annotation, "__value__"):  # an alias of the user's own: type Counter = u64
@@ -65,8 +65,19 @@ def slot(name: str, annotation: Any, attribute: str = "") -> Slot:
             align = aligns[-1].bytes
             rest = tuple(extra for extra in extras if not isinstance(extra, Align))
             annotation = Annotated[(inner, *rest)] if rest else inner
-    if _is_bits(annotation):
-        annotation, bits = get_args(annotation)[0], _length(annotation, get_args(annotation))
+    if get_origin(annotation) not in (None, Annotated):
+        from .arrays import Anonymous, Array, Bits
+
+        origin, arguments = get_origin(annotation), get_args(annotation)
+        if origin is Bits:
+            annotation, bits = arguments[0], _length(annotation, arguments)
+        elif origin is Anonymous:
+            inner_type = lower(arguments[0])
+            if not isinstance(inner_type, kinds.Composite):
+                raise DeclarationError(f"{_show(annotation)}: only a Struct or Union class has members to reach")
+            return Slot("", inner_type, 0, align, attribute)
+        elif origin is Array and _is_zero(arguments[1]):  # a flexible array member
+            return Slot(name, kinds.Array(lower(arguments[0]), 0, list), 0, align, attribute)
     type = lower(annotation)
     if isinstance(type, kinds.Loose):
         hint = {int: "u32", float: "f64", str: "CString[L[16]]", bytes: "Bytes[L[6]]"}.get(
@@ -120,12 +131,8 @@ def _length(annotation: Any, arguments: tuple[Any, ...]) -> int:
     return values[0]
 
 
-def _is_bits(annotation: Any) -> bool:
-    if get_origin(annotation) in (None, Annotated):
-        return False
-    from .arrays import Bits
-
-    return get_origin(annotation) is Bits
+def _is_zero(length: Any) -> bool:
+    return get_origin(length) is Literal and get_args(length) == (0,)
 
 
 def _hashable(annotation: Any) -> bool:

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field
 from pydantic_core import core_schema
 
 from ..btf import kinds
-from ..btf.compare import reachable
 from ..btf.render import c_name
 from ..errors import BpfValueError
 from .codec import codec_for
@@ -54,19 +53,19 @@ def _fits(type: kinds.Type) -> Any:
     return fits
 
 
-def struct_schema(cls: Any, handler: Any) -> Any:
-    """Return the schema of a Struct class: an instance, or a mapping of members, which becomes one."""
-    members = list(reachable(cls.__bpf_type__()))
+def composite_schema(cls: Any, handler: Any) -> Any:
+    """Return the schema of a Struct or Union class: an instance, or a mapping of members, which becomes one."""
+    made = cls.__bpf_type__()
+    union = isinstance(made, kinds.Union)
     fields = {}
-    for member in members:
+    for member in made.members:
         annotation = python_type(member.type)
         if member.bits:
             signed = bool(getattr(kinds.strip(member.type), "signed", False))
             low, high = bit_bounds(member.bits, signed)
             annotation = Annotated[int, Field(ge=low, le=high)]
-        fields[member.attribute] = core_schema.typed_dict_field(
-            handler.generate_schema(annotation), required=not hasattr(cls, member.attribute)
-        )
+        required = not union and not hasattr(cls, member.attribute)
+        fields[member.attribute] = core_schema.typed_dict_field(handler.generate_schema(annotation), required=required)
     mapping = core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 
     def make(values: Any) -> Any:
@@ -75,9 +74,12 @@ def struct_schema(cls: Any, handler: Any) -> Any:
         except BpfValueError as error:
             raise ValueError(str(error)) from None
 
+    def members(value: Any) -> dict[str, Any]:
+        # The first member of a union stands for its bytes; more would contradict each other on the way back.
+        shown = made.members[:1] if union else made.members
+        return {member.attribute: getattr(value, member.attribute) for member in shown}
+
     return core_schema.union_schema(
         [core_schema.is_instance_schema(cls), core_schema.no_info_after_validator_function(make, mapping)],
-        serialization=core_schema.plain_serializer_function_ser_schema(
-            lambda value: dict(value.__dict__), return_schema=mapping
-        ),
+        serialization=core_schema.plain_serializer_function_ser_schema(members, return_schema=mapping),
     )

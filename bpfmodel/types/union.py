@@ -1,0 +1,97 @@
+"""`Union`: a C union as a Python class."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ..btf import kinds
+from ..btf.parse import ByteOrder
+from ..errors import BpfTypeError, BpfValueError
+from .composite import Composite, refuse_names
+
+_RAW, _ORDER = "__bpf_raw__", "__bpf_order__"
+
+
+class Union(Composite):
+    """A C union, declared by its members.
+
+    ::
+
+        class Number(Union):
+            whole: u64
+            real: f64
+
+    A value is raw bytes that are read through any member, and it is built from one: ``Number(whole=1).real``.
+    Setting a member replaces the bytes that the member covers.
+
+    Raises:
+        DeclarationError: an annotation names no C type.
+        BpfValueError: a member's value does not fit its C type; the message names the member.
+    """
+
+    __bpf_kind__ = kinds.Union
+
+    def __init__(self, **member: Any) -> None:
+        cls = type(self)
+        if len(member) != 1:
+            names = ", ".join(other.attribute for other in cls.__bpf_type__().members)
+            raise BpfTypeError(f"{cls.__name__} is built from one of its members: {names}")
+        self.__dict__[_RAW] = bytes(cls.__bpf_type__().size)
+        self.__dict__[_ORDER] = sys.byteorder
+        for name, value in member.items():
+            setattr(self, name, value)
+
+    def __bytes__(self) -> bytes:
+        raw: bytes = self.__dict__[_RAW]
+        return raw
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what Python itself looks for is never a member
+            raise AttributeError(name)
+        return self.__bpf_codec__(name).decode(self.__dict__[_RAW], 0)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        codec = self.__bpf_codec__(name)
+        try:
+            raw = codec.encode(value)
+        except BpfValueError as error:
+            raise error.within(name).within(type(self).__name__) from None
+        self.__dict__[_RAW] = raw + self.__dict__[_RAW][len(raw) :]
+
+    def __bpf_codec__(self, name: str) -> Any:
+        """Return the codec of a member."""
+        from .codec import codec_for
+
+        for member in type(self).__bpf_type__().members:
+            if member.attribute == name:
+                return codec_for(member.type, self.__dict__[_ORDER])
+        raise AttributeError(str(refuse_names(type(self), [name])))
+
+    def __eq__(self, other: object) -> bool:
+        return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
+
+    def __replace__(self, **changes: Any) -> Any:
+        made = from_raw(type(self), self.__dict__[_RAW], self.__dict__[_ORDER])
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return made
+
+
+def from_raw(cls: type[Any], raw: bytes, order: ByteOrder) -> Any:
+    """Make a value of a union class from the bytes an object holds."""
+    made = object.__new__(cls)
+    made.__dict__.update({_RAW: raw, _ORDER: order})
+    return made
+
+
+def raw_of(value: Union, order: ByteOrder) -> bytes:
+    """Return the bytes of a value for an object of some byte order.
+
+    Raises:
+        BpfValueError: the value has another byte order: what its bytes mean, and so how to swap them, it does not know.
+    """
+    if value.__dict__[_ORDER] != order:
+        raise BpfValueError(f"{value!r} holds {value.__dict__[_ORDER]}-endian bytes, and this object is {order}-endian")
+    raw: bytes = value.__dict__[_RAW]
+    return raw

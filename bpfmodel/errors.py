@@ -167,6 +167,17 @@ class FoldedConstantWarning(UserWarning):
     """The compiler folded a constant into the code: rewriting it changes nothing."""
 
 
+def shown(value: object) -> str:
+    """Show a value in a message: shortened, and whatever its own ``repr`` does."""
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"an integer of {value.bit_length()} bits"  # Python itself refuses to print the longest
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 200 else f"{text[:160]}… ({type(value).__name__})"
+
+
 def errno_text(number: int) -> str:
     """Name an errno as people search for it: ``ENOENT, No such file or directory``."""
     number = abs(number)

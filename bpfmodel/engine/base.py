@@ -20,7 +20,7 @@ class LoadOptions(NamedTuple):
     """How to load an object; what an engine does not know of has no effect on it."""
 
     log_level: int = 0
-    """The verifier's: 0 logs failures only, 1 what every program does, 2 all it tries. See `LoadedProgram.log`."""
+    """The verifier's, for `Program.log`: 0 nothing, 1 a summary of each program, 2 every instruction it looked at."""
     btf_path: str | None = None
     """A file with the BTF of the running kernel, for kernels that lack /sys/kernel/btf/vmlinux."""
     kconfig: str | None = None

@@ -55,6 +55,10 @@ class KernelEngine(Engine):
                 'load with options=LoadOptions(pin_path="/sys/fs/bpf/…")',
                 errno.EINVAL,
             )
+        if options.btf_path is not None and not os.path.exists(options.btf_path):
+            raise LoadError(f"{spec.name}: btf_path names no file: {options.btf_path}", errno.ENOENT)
+        for name in maps & spec.maps.keys():
+            spec.maps[name].check()
         return KernelObject(spec, maps, programs, options)
 
 
@@ -106,6 +110,9 @@ class KernelObject(LoadedObject):
                 handles[found] = name
         while current := lib.bpf_object__next_map(self._handle, current):
             lib.bpf_map__set_autocreate(current, current in handles)
+            if current not in handles and lib.bpf_map__type(current) == MapType.PROG_ARRAY:
+                # libbpf fills a program array whether it was created or not; an array of nothing it leaves alone.
+                lib.bpf_map__set_type(current, MapType.ARRAY)
         for handle, name in handles.items():
             if name in self._spec.maps:
                 self._shape(handle, self._spec.maps[name])

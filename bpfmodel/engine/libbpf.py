@@ -143,7 +143,9 @@ def library() -> ctypes.CDLL:
                     function = getattr(found, name)
                     function.restype, function.argtypes = result, arguments
             except AttributeError as error:
-                raise NotSupportedError(f"this libbpf lacks a function of libbpf 1.0: {error}") from None
+                raise NotSupportedError(
+                    f"this libbpf is older than 1.0 ({error}); upgrade it: apt install libbpf1, dnf upgrade libbpf, or apk add libbpf"
+                ) from None
             _hear(found)
             _library = found
     return _library

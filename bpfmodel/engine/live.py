@@ -161,7 +161,7 @@ class KernelProgram(LoadedProgram):
                 errno.ENODEV: "there is no such interface",
                 errno.EBUSY: "another XDP program is attached there; detach it first",
                 errno.EOPNOTSUPP: 'its driver has no native XDP; attach with mode="generic"',
-                errno.EINVAL: "the kernel refuses this program, mode or interface; links for XDP need Linux 5.9",
+                errno.EINVAL: "there is no such interface, or it refuses this program or mode; XDP links need Linux 5.9",
             }
             reason = reasons.get(-number, "")
             raise AttachError(
@@ -217,8 +217,7 @@ class KernelLink(LoadedLink):
         _linked(result, self._name, f"pinned to {path}")
 
     def update(self, program: LoadedProgram) -> None:  # noqa: D102
-        assert isinstance(program, KernelProgram)
-        fd, lib = program.open_fd(), libbpf.library()
+        fd, lib = _of_kernel(program).open_fd(), libbpf.library()
         with self._lock:
             # By descriptor, as libbpf does it too: a pointer to the other program could be closed under our feet.
             result = lib.bpf_link_update(lib.bpf_link__fd(self._open()), fd.number, None)
@@ -250,14 +249,21 @@ class KernelFdLink(LoadedLink):
             _linked(-(error.errno or 0), self._name, f"pinned to {path}")
 
     def update(self, program: LoadedProgram) -> None:  # noqa: D102
-        assert isinstance(program, KernelProgram)
-        new, fd = program.open_fd(), self._open()
+        new, fd = _of_kernel(program).open_fd(), self._open()
         _linked(
             libbpf.library().bpf_link_update(fd.number, new.number, None), self._name, f"replaced by {program.name}"
         )
 
 
+def _of_kernel(program: LoadedProgram) -> KernelProgram:
+    if not isinstance(program, KernelProgram):
+        raise NotSupportedError(f"{program.name} is not in the kernel, and cannot take the place of a program that is")
+    return program
+
+
 def _linked(result: int, name: str, what: str) -> None:
     if result < 0:
         hint = "; give a path on bpffs, such as /sys/fs/bpf/name" if "pinned" in what else ""
+        if what == "detached" and -result == errno.EOPNOTSUPP:
+            hint = "; links of this kind end when they are closed"
         raise AttachError(f"the link of {name} cannot be {what}: {errno_text(result)}{hint}", -result)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Set
 
 from ..btf.parse import ByteOrder
-from ..errors import LoadError, MapError, NotSupportedError, errno_text
+from ..errors import BpfModelError, LoadError, MapError, NotSupportedError, errno_text
 from ..spec.collection import CollectionSpec, MapSpec
 from ..spec.uapi import MapType, type_name
 from .base import Engine, LoadedLink, LoadedMap, LoadedObject, LoadedProgram, LoadOptions, RunResult, closed
@@ -22,6 +22,8 @@ class MemoryEngine(Engine):
 
     def load(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> MemoryObject:
         """Make these maps and programs in memory."""
+        for name in maps & spec.maps.keys():
+            spec.maps[name].check()
         return MemoryObject(spec, maps, programs)
 
 
@@ -38,6 +40,9 @@ class MemoryObject(LoadedObject):
         for held in self.maps.values():
             assert isinstance(held, _MemoryMap)
             held.close()
+        for program in self.programs.values():
+            assert isinstance(program, MemoryProgram)
+            program.closed = True
 
 
 class MemoryProgram(LoadedProgram):
@@ -45,6 +50,7 @@ class MemoryProgram(LoadedProgram):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.closed = False
 
     def run(self, data: bytes, ctx: bytes, repeat: int) -> RunResult:  # noqa: D102
         raise self._refuse("runs no programs")
@@ -58,7 +64,9 @@ class MemoryProgram(LoadedProgram):
     def fileno(self) -> int:  # noqa: D102
         raise self._refuse("has no file descriptors")
 
-    def _refuse(self, why: str) -> NotSupportedError:
+    def _refuse(self, why: str) -> BpfModelError:
+        if self.closed:
+            return closed(self.name)
         return NotSupportedError(f"{self.name}: MemoryEngine {why}; load with engine=None, which is the kernel")
 
 
@@ -84,6 +92,7 @@ class _MemoryMap(LoadedMap):
         return None
 
     def fileno(self) -> int:
+        self._check(None)
         raise NotSupportedError(f"{self.name}: MemoryEngine has no file descriptors")
 
     def close(self) -> None:
@@ -193,6 +202,7 @@ class _Unusable(_MemoryMap):
         self._kind = type_name(spec.type)
 
     def _no(self) -> NotSupportedError:
+        self._check(None)
         return NotSupportedError(f"{self.name}: MemoryEngine does not hold maps of type {self._kind}")
 
     def lookup(self, key: bytes) -> bytes | None:

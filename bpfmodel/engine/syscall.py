@@ -19,8 +19,8 @@ from ..errors import KernelError, MapError, NotSupportedError, PrivilegeError, e
 _NUMBERS = {
     "x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361, "ppc64": 361,
 }  # fmt: skip
-_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY, _OBJ_PIN = range(6)
-_OBJ_GET_INFO = 15
+_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY = range(5)
+_OBJ_PIN, _OBJ_GET_INFO = 6, 15
 
 _PERCPU_KINDS = {5, 6, 10, 21}  # PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 

@@ -7,7 +7,8 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..engine.base import LoadedLink
+from ..engine.base import LoadedLink, LoadedObject, closed
+from ..errors import BpfTypeError
 
 if TYPE_CHECKING:
     from typing import Self
@@ -19,13 +20,14 @@ class Link:
     ``with program.attach() as link: …`` ends it with the block. A pinned link outlives all of them.
     """
 
-    __slots__ = ("__weakref__", "_link", "_pinned", "name")
+    __slots__ = ("__weakref__", "_link", "_owner", "_pinned", "name")
 
     name: str
     """The C name of the program that was attached."""
 
-    def __init__(self, loaded: LoadedLink, name: str) -> None:
+    def __init__(self, loaded: LoadedLink, name: str, owner: LoadedObject) -> None:
         self._link: LoadedLink | None = loaded
+        self._owner = owner  # an attached program may need the program arrays that only its object holds
         self._pinned = False
         self.name = name
 
@@ -46,10 +48,11 @@ class Link:
 
         Raises:
             AttachError: the kernel refused; not every kind of link can do it.
+            BpfTypeError: it is no Program.
         """
         loaded = getattr(program, "_program", None)
         if loaded is None:
-            raise TypeError(f"{program!r} is no Program")
+            raise BpfTypeError(f"{program!r} is no Program")
         self._open().update(loaded)
 
     def pin(self, path: str | os.PathLike[str]) -> None:
@@ -74,8 +77,6 @@ class Link:
 
     def _open(self) -> LoadedLink:
         if self._link is None:
-            from ..engine.base import closed
-
             raise closed(f"the link of {self.name}")
         return self._link
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
-from ..engine.base import LoadedMap
-from ..errors import BpfTypeError, BpfValueError
+from ..engine.base import LoadedMap, LoadedObject
+from ..errors import BpfTypeError, BpfValueError, shown
 from .field import MapField
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ V = TypeVar("V")
 class AnyMap:
     """What all kinds of maps share."""
 
-    __slots__ = ("_key", "_map", "_value", "max_entries", "name")
+    __slots__ = ("_key", "_map", "_owner", "_value", "max_entries", "name")
 
     map_type: ClassVar[str]
     """The name of the kernel's map type that this class stands for."""
@@ -29,9 +29,10 @@ class AnyMap:
     max_entries: int
     """How many entries there is room for."""
 
-    def __init__(self, loaded: LoadedMap, key: Codec, value: Codec) -> None:
+    def __init__(self, loaded: LoadedMap, key: Codec, value: Codec, owner: LoadedObject) -> None:
         self.name, self.max_entries = loaded.name, loaded.max_entries
         self._map, self._key, self._value = loaded, key, value
+        self._owner = owner  # lives as long as anything of it is held
 
     def fileno(self) -> int:
         """Return the map's file descriptor, which stays the object's own.
@@ -117,13 +118,22 @@ class HashMap(AnyMap, MutableMapping[K, V], Generic[K, V]):
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
 
-class ArrayMap(AnyMap, Generic[V]):
-    """An array, indexed from 0 (or from the end, with negative indexes); its length never changes."""
+class ArrayMap(AnyMap, Sequence[V], Generic[V]):
+    """An array, as a sequence whose elements can be set and whose length never changes.
+
+    Indexes count from 0, negative ones from the end; a slice is read as a list.
+    """
 
     __slots__ = ()
     map_type = "ARRAY"
 
-    def __getitem__(self, index: int) -> V:
+    @overload
+    def __getitem__(self, index: int) -> V: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[V]: ...
+    def __getitem__(self, index: int | slice) -> V | list[V]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(self.max_entries))]
         raw = self._map.lookup(self._place(index))
         if raw is None:
             raise IndexError(f"{self.name} has {self.max_entries} elements, and no index {index}")
@@ -141,7 +151,7 @@ class ArrayMap(AnyMap, Generic[V]):
 
     def _place(self, index: int) -> bytes:
         if not hasattr(index, "__index__"):
-            raise BpfTypeError(f"{index!r} is no index; {self.name} takes integers, no slices", self.name)
+            raise BpfTypeError(f"{shown(index)} is no index; {self.name} takes integers", self.name)
         number = index.__index__()
         if not -self.max_entries <= number < self.max_entries:
             raise IndexError(f"{self.name} has {self.max_entries} elements, and no index {number}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from errno import ENODEV
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
-from ..engine.base import LoadedLink, LoadedProgram, RunResult
-from ..errors import AttachError, BpfTypeError, BpfValueError
+from ..engine.base import LoadedLink, LoadedObject, LoadedProgram, RunResult
+from ..errors import AttachError, BpfTypeError, BpfValueError, shown
 from .field import ProgramField
 from .kinds import XDP, ProgramKind
 from .link import Link
@@ -30,7 +31,7 @@ _XDP_MODES = {"auto": 0, "generic": 2, "native": 4, "offload": 8}
 class Program(Generic[P]):
     """A program in the kernel. ``Program[XDP]`` also declares its kind; `bpfmodel.handles.kinds` has them."""
 
-    __slots__ = ("_links", "_program", "attach_type", "name", "section", "type")
+    __slots__ = ("_links", "_owner", "_program", "attach_type", "name", "section", "type")
 
     name: str
     """The C name."""
@@ -41,10 +42,11 @@ class Program(Generic[P]):
     attach_type: AttachType | int | None
     """The kernel's expected attach type, if the type has any."""
 
-    def __init__(self, loaded: LoadedProgram, spec: ProgramSpec, links: WeakSet[Link]) -> None:
+    def __init__(self, loaded: LoadedProgram, spec: ProgramSpec, links: WeakSet[Link], owner: LoadedObject) -> None:
         self.name, self.section, self.type, self.attach_type = spec.name, spec.section, spec.type, spec.attach_type
         self._program = loaded
         self._links = links
+        self._owner = owner  # lives as long as anything of it is held
 
     def run(
         self, data: bytes | bytearray | memoryview = b"", *, ctx: bytes | bytearray | memoryview = b"", repeat: int = 1
@@ -63,9 +65,9 @@ class Program(Generic[P]):
         """
         for name, given in (("data", data), ("ctx", ctx)):
             if not isinstance(given, (bytes, bytearray, memoryview)):
-                raise BpfTypeError(f"{given!r} is no bytes", f"{self.name}.run({name})")
+                raise BpfTypeError(f"{shown(given)} is no bytes", f"{self.name}.run({name})")
         if not isinstance(repeat, int):
-            raise BpfTypeError(f"{repeat!r} is no integer", f"{self.name}.run(repeat)")
+            raise BpfTypeError(f"{shown(repeat)} is no integer", f"{self.name}.run(repeat)")
         return self._program.run(bytes(data), bytes(ctx), repeat)
 
     def attach(self) -> Link:
@@ -107,8 +109,12 @@ class Program(Generic[P]):
             except (OSError, ValueError):
                 known = ", ".join(name for _, name in socket.if_nameindex())
                 raise AttachError(
-                    f"{self.name}: no network interface {interface!r} here; there are {known}", 19
+                    f"{self.name}: no network interface {interface!r} here; there are {known}", ENODEV
                 ) from None
+        elif not isinstance(interface, int):
+            raise BpfTypeError(f"{shown(interface)} is no interface", f"{self.name}.attach_xdp(interface)")
+        elif not 0 < interface < 1 << 31:
+            raise AttachError(f"{self.name} cannot be attached to interface {shown(interface)}: there is none", ENODEV)
         else:
             index = interface
         return self._held(self._program.attach_xdp(index, _XDP_MODES[mode]))
@@ -127,7 +133,7 @@ class Program(Generic[P]):
         return self._program.log
 
     def _held(self, loaded: LoadedLink) -> Link:
-        link = Link(loaded, self.name)
+        link = Link(loaded, self.name, self._owner)
         self._links.add(link)
         return link
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 
-from ..engine.base import LoadedMap, closed
+from ..engine.base import LoadedMap, LoadedObject
 from ..errors import KernelError, ReadOnlyError
 
 _ONLY_KEY = bytes(4)
@@ -14,12 +14,14 @@ _ONLY_KEY = bytes(4)
 class Section:
     """The live bytes of a data section, or the way to copies of them where they cannot be mapped."""
 
-    __slots__ = ("_given", "_lock", "_map", "name", "view")
+    __slots__ = ("_given", "_lock", "_map", "_owner", "closed", "name", "view")
 
-    def __init__(self, loaded: LoadedMap) -> None:
+    def __init__(self, loaded: LoadedMap, owner: LoadedObject) -> None:
         self.name = loaded.name
         self.view = loaded.memory()
+        self.closed = False
         self._map = loaded
+        self._owner = owner  # lives as long as anything of it is held
         self._lock = threading.Lock()
         self._given: list[memoryview] = []
 
@@ -49,6 +51,8 @@ class Section:
         """
         with self._lock:
             whole = bytearray(self.read())
+            if offset + len(raw) > len(whole):
+                raise KernelError(f"{self.name} has {len(whole)} bytes, and bytes up to {offset + len(raw)} were given")
             whole[offset : offset + len(raw)] = raw
             try:
                 self._map.update(_ONLY_KEY, bytes(whole))
@@ -59,20 +63,9 @@ class Section:
 
     def close(self) -> None:
         """Take back every view. One that user code still exports keeps the memory, not the handle, alive."""
+        self.closed = True
         for window in [*self._given, self.view]:
             if window is not None:
                 with contextlib.suppress(BufferError):
                     window.release()
         self._given.clear()
-
-
-def is_released(view: memoryview) -> bool:
-    """Tell whether close() has taken a view back."""
-    try:
-        view.nbytes  # noqa: B018 - asking is what raises
-    except ValueError:
-        return True
-    return False
-
-
-__all__ = ["Section", "closed", "is_released"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from ..engine.base import closed
 from ..errors import BpfModelError, BpfValueError, NotSupportedError
 from .field import Field
-from .section import Section, is_released
+from .section import Section
 
 if TYPE_CHECKING:
     from ..btf import kinds
@@ -71,17 +71,15 @@ class _Global(Generic[T]):
             ClosedError: the object was closed.
             NotSupportedError: the section cannot be mapped into this process.
         """
-        if self._memory is None:
-            if is_released(self._view):
-                raise closed(self.name)
-            self._memory = self._section.window(self.offset, self.size, "")
-        elif is_released(self._memory):
+        if self._section.closed:
             raise closed(self.name)
+        if self._memory is None:
+            self._memory = self._section.window(self.offset, self.size, "")
         return self._memory
 
     def _reason(self, error: ValueError) -> Exception:
         """Say why a view refused: it was taken back, or the value is at fault."""
-        return closed(self.name) if is_released(self._view) else error
+        return closed(self.name) if self._section.closed else error
 
     def __repr__(self) -> str:
         kind = "Const" if isinstance(self, Const) else "Var"
@@ -197,6 +195,8 @@ class _Copied(_Global[T]):
     @property
     def memory(self) -> memoryview:
         """Not to be had here."""
+        if self._section.closed:
+            raise closed(self.name)
         raise NotSupportedError(
             f"{self.name}: section {self.section} cannot be mapped into this process: that takes Linux 5.5 and an object "
             "whose BTF has a global variable in it; get and set work, through the map"

@@ -146,9 +146,9 @@ class OpenObjects(Generic[O]):
             return make_variable(handle, binding.spec, binding.value, codec_for(binding.value, order), section)
         if isinstance(binding, MapBinding):
             key, value = codec_for(binding.key, order), codec_for(binding.value, order)
-            return handle(state.loaded.maps[binding.spec.name], key, value)
+            return handle(state.loaded.maps[binding.spec.name], key, value, state.loaded)
         if isinstance(binding, ProgramBinding):
-            return handle(state.loaded.programs[binding.spec.name], binding.spec, state.links)
+            return handle(state.loaded.programs[binding.spec.name], binding.spec, state.links, state.loaded)
         return None
 
     def _variable(self, field: AnyField) -> tuple[VariableSpec, Codec]:

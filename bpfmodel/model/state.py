@@ -27,7 +27,7 @@ class State:
     def section(self, name: str) -> Section:
         """Return a data section, mapped at its first variable."""
         if name not in self.sections:
-            self.sections[name] = Section(self.loaded.maps[name])
+            self.sections[name] = Section(self.loaded.maps[name], self.loaded)
         return self.sections[name]
 
     def close(self) -> None:

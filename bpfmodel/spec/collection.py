@@ -19,7 +19,7 @@ from ..btf.kinds import strip
 from ..btf.layout import fitted
 from ..btf.parse import BTF, ByteOrder
 from ..btf.render import describe
-from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError
+from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError, shown
 from ..types.base import Codec
 from ..types.codec import codec_for
 from .uapi import AttachType, MapType, ProgType
@@ -61,6 +61,19 @@ class MapSpec:
     """Initial bytes of a data section; empty means all zeros. None for every other map."""
     constant: bool = False
     """Whether this is a section of constants, frozen before programs load."""
+
+    def check(self) -> None:
+        """Refuse a plan with numbers that no kernel could take; engines do so before they load anything.
+
+        Raises:
+            BpfValueError: names the attribute and its bounds.
+        """
+        for attribute in ("type", "key_size", "value_size", "max_entries", "flags", "extra", "numa_node"):
+            value, high = getattr(self, attribute), (1 << (64 if attribute == "extra" else 32)) - 1
+            if not isinstance(value, int):
+                raise BpfTypeError(f"{shown(value)} is no integer", f"{self.name}.{attribute}")
+            if not 0 <= value <= high:
+                raise BpfValueError(f"{shown(value)} is out of range (0 to {high})", f"{self.name}.{attribute}")
 
     @property
     def is_data(self) -> bool:
@@ -155,7 +168,7 @@ class VariableSpec:
     def _raw(self, value: Any) -> bytes:
         if not isinstance(value, bytes):
             raise BpfTypeError(
-                f"{value!r} is no bytes; the object has no BTF, so its {self.size} bytes are all there is"
+                f"{shown(value)} is no bytes; the object has no BTF, so its {self.size} bytes are all there is"
             )
         if len(value) != self.size:
             raise BpfValueError(f"{len(value)} bytes, and it has {self.size}")
@@ -220,7 +233,7 @@ class CollectionSpec:
             return cls.from_file(source)
         if hasattr(source, "read_bytes"):
             return cls.from_bytes(source.read_bytes(), name=str(getattr(source, "name", "object")))
-        raise SourceError(f"{source!r} is no source: give a path, bytes, a resource file or a CollectionSpec")
+        raise SourceError(f"{shown(source)} is no source: give a path, bytes, a resource file or a CollectionSpec")
 
     def copy(self) -> CollectionSpec:
         """Return a spec that can be changed without changing this one; types are shared, since they never change."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..btf import kinds
 from ..btf.parse import ByteOrder
 from ..btf.render import c_name
-from ..errors import BpfTypeError, BpfValueError, SourceError
+from ..errors import BpfTypeError, BpfValueError, SourceError, shown
 from .base import Buffer, Codec, Make
 from .compiled import TooLarge, named_members, struct_decoder
 from .numbers import bit_bounds, refuse_number
@@ -77,7 +77,7 @@ def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
         if isinstance(value, Mapping):
             value = cls(**value)
         if not isinstance(value, cls):
-            raise BpfTypeError(f"{value!r} is no {cls.__name__}")
+            raise BpfTypeError(f"{shown(value)} is no {cls.__name__}")
         return raw_of(value, order)
 
     return Codec(size, lambda buffer, offset: from_raw(cls, bytes(buffer[offset : offset + size]), order), encode)
@@ -87,13 +87,13 @@ def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, An
     if cls is not None and isinstance(value, Mapping):
         value = cls(**value)
     if cls is not None and not isinstance(value, cls):
-        raise BpfTypeError(f"{value!r} is no {cls.__name__}")
+        raise BpfTypeError(f"{shown(value)} is no {cls.__name__}")
     fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
     if fields.keys() != known:
         missing, extra = known - fields.keys(), fields.keys() - known
         told = [f"lacks {', '.join(sorted(missing))}"] if missing else []
         told += [f"has no member {', '.join(sorted(map(str, extra)))}"] if extra else []
-        raise BpfTypeError(f"{value!r} does not fit {name}: {' and '.join(told)}")
+        raise BpfTypeError(f"{shown(value)} does not fit {name}: {' and '.join(told)}")
     return fields
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..btf import kinds
 from ..btf.parse import ByteOrder
-from ..errors import BpfTypeError, BpfValueError, SourceError
+from ..errors import BpfTypeError, BpfValueError, SourceError, shown
 from .base import Buffer, Codec
 
 INTS = {(1, False): "B", (2, False): "H", (4, False): "I", (8, False): "Q",
@@ -33,8 +33,8 @@ def bit_bounds(bits: int, signed: bool) -> tuple[int, int]:
 def refuse_number(value: Any, name: str, low: int, high: int) -> BpfValueError:
     """Make the error for a number that does not fit, or for what is no number."""
     if not hasattr(value, "__index__"):
-        return BpfTypeError(f"{value!r} is no integer, and {name} takes one from {low} to {high}")
-    return BpfValueError(f"{value} is out of range for {name} ({low} to {high})")
+        return BpfTypeError(f"{shown(value)} is no integer, and {name} takes one from {low} to {high}")
+    return BpfValueError(f"{shown(value)} is out of range for {name} ({low} to {high})")
 
 
 def native(letter: str, order: ByteOrder) -> str:
@@ -78,7 +78,7 @@ def bool_codec() -> Codec:
     def encode(value: Any) -> bytes:
         if value is True or value is False:
             return b"\1" if value else b"\0"
-        raise BpfTypeError(f"{value!r} is no bool: give True or False")
+        raise BpfTypeError(f"{shown(value)} is no bool: give True or False")
 
     # Without a format, though memoryview has "?": it would take any object as a truth value when written.
     return Codec(1, lambda buffer, offset: buffer[offset] != 0, encode)
@@ -99,9 +99,9 @@ def float_codec(type: kinds.Float, name: str, order: ByteOrder) -> Codec:
         try:
             return pack(value)
         except OverflowError:
-            raise BpfValueError(f"{value} is out of range for {name}") from None
+            raise BpfValueError(f"{shown(value)} is out of range for {name}") from None
         except struct.error:
-            raise BpfTypeError(f"{value!r} is no number, and {name} takes one") from None
+            raise BpfTypeError(f"{shown(value)} is no number, and {name} takes one") from None
 
     # Not for "f": memoryview would store what is out of range as infinity.
     letter = native("d", order) if type.size == 8 else ""

@@ -9,7 +9,7 @@ from typing import Any
 from ..btf import kinds
 from ..btf.kinds import strip
 from ..btf.parse import ByteOrder
-from ..errors import BpfTypeError, BpfValueError
+from ..errors import BpfTypeError, BpfValueError, shown
 from .base import Buffer, Codec, Make
 from .numbers import mark
 
@@ -57,10 +57,11 @@ def array_form(type: kinds.Array) -> Any:
 
 def _items(value: Any, length: int, name: str) -> Sequence[Any]:
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
-        raise BpfTypeError(f"{value!r} is no list, and {name} takes one of {length}")
-    if len(value) != length:
-        raise BpfValueError(f"{len(value)} values for {name}, which takes exactly {length}")
-    return value  # type: ignore[no-any-return]
+        raise BpfTypeError(f"{shown(value)} is no list, and {name} takes one of {length}")
+    items = tuple(value)  # what is counted is what is stored, whatever another thread does to the list
+    if len(items) != length:
+        raise BpfValueError(f"{len(items)} values for {name}, which takes exactly {length}")
+    return items
 
 
 def _joined(value: Any, length: int, name: str, inner: Codec) -> bytes:
@@ -84,13 +85,13 @@ def text_codec(length: int, name: str) -> Codec:
 
     def encode(value: Any) -> bytes:
         if not isinstance(value, str):
-            raise BpfTypeError(f"{value!r} is no str, and {name} takes one")
+            raise BpfTypeError(f"{shown(value)} is no str, and {name} takes one")
         try:
             raw = value.encode("utf-8", "surrogateescape")
         except UnicodeEncodeError as error:
-            raise BpfValueError(f"{value!r} cannot be encoded as UTF-8: {error.reason}") from None
+            raise BpfValueError(f"{shown(value)} cannot be encoded as UTF-8: {error.reason}") from None
         if b"\0" in raw:
-            raise BpfValueError(f"{value!r} holds a NUL, where {name} would end")
+            raise BpfValueError(f"{shown(value)} holds a NUL, where {name} would end")
         if len(raw) > length:
             raise BpfValueError(f"{len(raw)} bytes of text are too long for {name}, which has {length}")
         return raw.ljust(length, b"\0")
@@ -103,7 +104,7 @@ def raw_codec(length: int, name: str) -> Codec:
 
     def encode(value: Any) -> bytes:
         if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise BpfTypeError(f"{value!r} is no bytes, and {name} takes exactly {length}")
+            raise BpfTypeError(f"{shown(value)} is no bytes, and {name} takes exactly {length}")
         raw = bytes(value)
         if len(raw) != length:
             raise BpfValueError(f"{len(raw)} bytes for {name}, which takes exactly {length}")

@@ -83,7 +83,8 @@ if TYPE_CHECKING:
     from .engine.kernel import KernelEngine
     from .engine.memory import MemoryEngine
     from .model.opened import OpenObjects
-    from .spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
+    from .spec.collection import CollectionSpec
+    from .spec.specs import MapSpec, ProgramSpec, VariableSpec
     from .spec.uapi import AttachType, MapFlag, MapType, ProgType
     from .types.arrays import Anonymous, Array, Bits, Bytes, CString
 
@@ -98,13 +99,13 @@ _LATE = {
     "CollectionSpec": "spec.collection",
     "KernelEngine": "engine.kernel",
     "MapFlag": "spec.uapi",
-    "MapSpec": "spec.collection",
+    "MapSpec": "spec.specs",
     "MapType": "spec.uapi",
     "MemoryEngine": "engine.memory",
     "OpenObjects": "model.opened",
     "ProgType": "spec.uapi",
-    "ProgramSpec": "spec.collection",
-    "VariableSpec": "spec.collection",
+    "ProgramSpec": "spec.specs",
+    "VariableSpec": "spec.specs",
 }
 
 

@@ -233,6 +233,8 @@ def _advice(wanted: kinds.Type, found: kinds.Type) -> str:
             reason = "one is bool, the other an integer"
         else:
             reason = f"it is {'signed' if bare.signed else 'unsigned'}"
+    elif isinstance(wanted, kinds.Int) and isinstance(bare, kinds.Int) and wanted.signed == bare.signed:
+        return ""  # two widths of the same thing: the message has said it all
     return "; ".join(filter(None, (reason, f"declare {suggestion}" if suggestion else "")))
 
 
@@ -249,6 +251,8 @@ def spell(found: kinds.Type) -> str:
         element = strip(bare.element)
         if isinstance(element, kinds.Int) and element.is_char:
             return f"CString[L[{bare.length}]]"
+        if isinstance(element, kinds.Int) and element.size == 1 and not element.signed and not element.is_bool:
+            return f"Bytes[L[{bare.length}]]"
         inner = spell(bare.element)
         return f"Array[{inner}, L[{bare.length}]]" if inner else ""
     return ""

@@ -292,6 +292,15 @@ class Loose(Type):
 VOID = Void()
 
 
+def is_volatile(type: Type) -> bool:
+    """Tell whether C says ``volatile`` of a variable of this type, or of the elements of an array."""
+    while isinstance(type, (Modifier, Array)):
+        if isinstance(type, Volatile):
+            return True
+        type = type.target if isinstance(type, Modifier) else type.element
+    return False
+
+
 def strip(type: Type) -> Type:
     """Return the type behind typedef, const, volatile, restrict and type tags."""
     while isinstance(type, Modifier):

@@ -19,7 +19,8 @@ import threading
 from collections.abc import Set
 
 from ..errors import LoadError, NotSupportedError, PrivilegeError, errno_text
-from ..spec.collection import CollectionSpec, MapSpec
+from ..spec.collection import CollectionSpec
+from ..spec.specs import MapSpec
 from ..spec.uapi import MapType
 from . import libbpf, syscall
 from .base import Engine, LoadedObject, LoadOptions

@@ -144,7 +144,8 @@ def library() -> ctypes.CDLL:
                     function.restype, function.argtypes = result, arguments
             except AttributeError as error:
                 raise NotSupportedError(
-                    f"this libbpf is older than 1.0 ({error}); upgrade it: apt install libbpf1, dnf upgrade libbpf, or apk add libbpf"
+                    f"this libbpf is older than libbpf 1.0 ({error}); upgrade it: apt install libbpf1, "
+                    "dnf upgrade libbpf, or apk add libbpf"
                 ) from None
             _hear(found)
             _library = found

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from ..errors import AttachError, KernelError, NotSupportedError, RunError, errno_text
-from ..spec.collection import ProgramSpec
+from ..spec.specs import ProgramSpec
 from ..spec.uapi import AttachType, MapFlag, ProgType, type_name
 from . import libbpf, syscall
 from .base import LoadedLink, LoadedMap, LoadedProgram, RunResult, closed

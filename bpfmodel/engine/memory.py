@@ -8,7 +8,8 @@ from collections.abc import Set
 
 from ..btf.parse import ByteOrder
 from ..errors import BpfModelError, LoadError, MapError, NotSupportedError, errno_text
-from ..spec.collection import CollectionSpec, MapSpec
+from ..spec.collection import CollectionSpec
+from ..spec.specs import MapSpec
 from ..spec.uapi import MapType, type_name
 from .base import Engine, LoadedLink, LoadedMap, LoadedObject, LoadedProgram, LoadOptions, RunResult, closed
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -21,13 +21,15 @@ class AnyField:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.owner.__qualname__}.{self.attribute}>"
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise AttributeError(
-            f"{self.owner.__qualname__}.{self.attribute} is the key of a field, and has no {name}; handles are on the object "
-            f"that {self.owner.__qualname__}.load_and_assign(…) returns"
-        )
+    if not TYPE_CHECKING:  # checkers are to see that a key has no handle's methods
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise AttributeError(
+                f"{self.owner.__qualname__}.{self.attribute} is the key of a field, and has no {name}; handles are on the object "
+                f"that {self.owner.__qualname__}.load_and_assign(…) returns"
+            )
 
 
 class Field(AnyField, Generic[T]):

@@ -15,7 +15,7 @@ from .link import Link
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
-    from ..spec.collection import ProgramSpec
+    from ..spec.specs import ProgramSpec
     from ..spec.uapi import AttachType, ProgType
 
     P = TypeVar("P", bound=ProgramKind, default=Any)

@@ -15,7 +15,7 @@ from .section import Section
 
 if TYPE_CHECKING:
     from ..btf import kinds
-    from ..spec.collection import VariableSpec
+    from ..spec.specs import VariableSpec
     from ..types.base import Codec
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from ..btf.render import describe
 from ..errors import Finding
 from ..handles.maps import AnyMap
 from ..handles.variable import Const
-from ..spec.collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
+from ..spec.collection import CollectionSpec
+from ..spec.specs import MapSpec, ProgramSpec, VariableSpec
 from ..spec.uapi import type_name
 from .declare import Declaration
 
@@ -117,7 +118,7 @@ class _Checker:
             for difference in compare(declaration.value, found.type):
                 suffix = "" if difference.path else f" in {found.section}"
                 self.tell(label, difference, suffix)
-        if constant and found.constant and not found.referenced:
+        if constant and found.folded:
             self.note(
                 label,
                 "no code refers to it: the compiler folded its value, and rewriting it changes nothing",

@@ -49,11 +49,12 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
         DeclarationError: it declares nothing that an object could hold.
     """
     where = f"{owner.__qualname__}.{attribute}"
-    if default is not None and (not isinstance(default, FieldOptions) or default.default is not NOTHING):
+    given = default if isinstance(default, FieldOptions) else None
+    if default is not NOTHING and (given is None or given.default is not NOTHING):
         raise DeclarationError(
             f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames"
         )
-    name = (default.name if default is not None else None) or attribute
+    name = (given.name if given is not None else None) or attribute
     annotation, optional = _optional(annotation)
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
@@ -72,12 +73,12 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
             key, value = map(lower, arguments)
             return Declaration(owner, attribute, name, "map", origin, optional, value, key)
         if issubclass(origin, Program):
-            kind = arguments[0] if arguments else None
+            kind = arguments[0] if arguments and arguments[0] is not Any else None
             if kind is not None and not (isinstance(kind, type) and issubclass(kind, ProgramKind)):
                 raise DeclarationError(f"Program[{kind}] names no kind of program, such as XDP")
             return Declaration(owner, attribute, name, "program", origin, optional, program_kind=kind)
         if issubclass(origin, part_base):
-            if optional or default is not None:
+            if optional or given is not None:
                 raise DeclarationError("a part is neither optional nor renamed: its own fields are")
             return Declaration(owner, attribute, name, "part", origin)
     except DeclarationError as error:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ..errors import DeclarationError
-from ..handles.field import Field
-from ..types.annotations import Body, body_of, unmangled
+from ..handles.field import AnyField, Field
+from ..types.annotations import Body, body_of, mangled, unmangled
+from ..types.options import NOTHING
 from .declare import Declaration, declare, key_of, refuse_doubles
 
 
@@ -16,10 +17,13 @@ class Declarative:
 
     __bpf_body__: ClassVar[Body]
     __bpf_defaults__: ClassVar[dict[str, Any]]
+    __bpf_own__: ClassVar[dict[str, Declaration]]
     __bpf_fields__: ClassVar[dict[str, Declaration]]
 
     def __init_subclass__(cls, **others: Any) -> None:
         super().__init_subclass__(**others)
+        if Declarative in cls.__bases__:
+            return  # BpfObjects itself
         cls.__bpf_body__ = body_of(cls)
         names = cls.__bpf_body__.names()
         cls.__bpf_defaults__ = {unmangled(cls, name): cls.__dict__[name] for name in names if name in cls.__dict__}
@@ -28,44 +32,62 @@ class Declarative:
         except NameError:
             # A name that is defined later: understood at first use. The keys need no annotation but their names.
             for name in names:
-                setattr(cls, unmangled(cls, name), Field(cls, unmangled(cls, name)))
+                _put_key(cls, unmangled(cls, name), Field(cls, unmangled(cls, name)))
 
 
 def fields_of(cls: type[Any]) -> dict[str, Declaration]:
-    """Return the fields of a class by attribute, those it inherits first. The one place that makes them."""
+    """Return the fields of a class by attribute, those it inherits first. The one place that makes them.
+
+    Raises:
+        NameError: an annotation names what is not defined, or not yet.
+        DeclarationError: the class declares what no object could hold.
+    """
     known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_fields__")
     if known is not None:
         return known
     found: dict[str, Declaration] = {}
     for base in reversed(cls.__mro__[1:]):
-        if issubclass(base, Declarative) and "__bpf_body__" in vars(base):
-            found.update(_own(base))
-    own = _own(cls)
-    found.update(own)
-    # The methods of the classes that have no body of fields: those of BpfObjects.
-    bases = [base for base in cls.__mro__ if issubclass(base, Declarative) and "__bpf_body__" not in vars(base)]
-    taken = {name for base in bases for name in vars(base) if not name.startswith("_")}
+        if "__bpf_body__" in vars(base):
+            fields_of(base)
+            found.update(vars(base)["__bpf_own__"])
+    for attribute in found.keys() & vars(cls).keys() - cls.__bpf_defaults__.keys():
+        if not isinstance(vars(cls)[attribute], AnyField):
+            raise DeclarationError(f"{cls.__qualname__}.{attribute} would be hidden by the field that it inherits")
+    body = cls.__bpf_body__.resolve()
+    own = {
+        name: declare(cls, name, annotation, cls.__bpf_defaults__.get(name, NOTHING), Declarative)
+        for name, annotation in body.items()
+    }
     for attribute, declaration in own.items():
-        if attribute in taken:
-            raise DeclarationError(
-                f"{cls.__qualname__}.{attribute} would hide BpfObjects.{attribute}; give the attribute another name: "
-                f'{attribute}_: … = field(name="{declaration.name}")'
-            )
-        setattr(cls, attribute, key_of(declaration))
-    refuse_doubles(cls, _walk(found, (), (cls,)))
-    cls.__bpf_fields__ = found
+        _refuse_hiding(cls, attribute, declaration.name)
+    found.update(own)
+    cls.__bpf_own__, cls.__bpf_fields__ = own, found
+    try:
+        refuse_doubles(cls, _walk(found, (), (cls,)))
+    except BaseException:
+        del cls.__bpf_fields__
+        raise
+    for attribute, declaration in own.items():
+        _put_key(cls, attribute, key_of(declaration))
     return found
 
 
-def _own(cls: type[Any]) -> dict[str, Declaration]:
-    """Understand the annotations a class itself wrote."""
-    known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_own__")
-    if known is None:
-        known = cls.__bpf_own__ = {
-            name: declare(cls, name, annotation, cls.__bpf_defaults__.get(name), Declarative)
-            for name, annotation in cls.__bpf_body__.resolve().items()
-        }
-    return known
+def _refuse_hiding(cls: type, attribute: str, name: str) -> None:
+    """Refuse a field that would take the place of a method of BpfObjects, or of Python itself."""
+    methods = next(base for base in cls.__mro__ if Declarative in base.__bases__)
+    special = attribute.startswith("__") and attribute.endswith("__")
+    if special or attribute in vars(methods):
+        other = attribute.strip("_") + "_"
+        raise DeclarationError(
+            f"{cls.__qualname__}.{attribute} would hide {methods.__name__}.{attribute}; give the attribute another name: "
+            f'{other}: … = field(name="{name}")'
+        )
+
+
+def _put_key(cls: type, attribute: str, key: AnyField) -> None:
+    setattr(cls, attribute, key)
+    if mangled(cls, attribute) != attribute:
+        setattr(cls, mangled(cls, attribute), key)
 
 
 def flat(cls: type[Any]) -> list[Declaration]:

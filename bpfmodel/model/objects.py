@@ -151,6 +151,11 @@ class BpfObjects(Declarative):
             )
         super().__setattr__(name, value)
 
+    def __delattr__(self, name: str) -> None:
+        if name in fields_of(type(self)):
+            raise ReadOnlyError(f"{type(self).__name__}.{name} is a handle and stays; close the object instead")
+        super().__delattr__(name)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(fields_of(type(self)))}{' (closed)' if self.closed else ''}>"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..engine.base import Engine, LoadOptions
-from ..errors import ConstantError, DeclarationError, Finding, FoldedConstantWarning
+from ..errors import ConstantError, DeclarationError, Finding, shown
 from ..handles.field import AnyField, Field
 from ..handles.variable import make_variable
+from ..spec.collection import warn_folded
 from ..types.base import Codec
 from ..types.codec import codec_for
 from .check import Binding, MapBinding, ProgramBinding, VariableBinding
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from ..spec.collection import CollectionSpec, VariableSpec
+    from ..spec.collection import CollectionSpec
+    from ..spec.specs import VariableSpec
     from .check import Report
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class OpenObjects(Generic[O]):
         """
         variable, codec = self._variable(field)
         variable.rewritten = variable.encode(value, codec)
-        _warn_folded(variable)
+        warn_folded(variable)
         return self
 
     def get(self, field: Field[T]) -> T:
@@ -76,21 +77,21 @@ class OpenObjects(Generic[O]):
         for binding in self._report.bindings:
             if isinstance(binding, VariableBinding):
                 codecs[binding.spec.name] = codec_for(binding.value, self.spec.byte_order)
-                names[binding.declaration.label.replace(".", "__")] = binding.spec.name
+                names[binding.declaration.label] = binding.spec.name
         if isinstance(constants, Mapping):
             values = dict(constants)
         elif hasattr(constants, "model_fields_set"):
-            given = {attribute: getattr(constants, attribute) for attribute in constants.model_fields_set}
+            from .constants import values_of
+
+            given = values_of(constants)
             # An optional constant that this object lacks keeps its attribute's name, and is refused by it.
-            values = {names.get(name, name): value for name, value in given.items() if value is not None}
+            values = {names.get(label, label): value for label, value in given.items() if value is not None}
         else:
             raise ConstantError(
                 "constants were not rewritten",
                 [Finding("constants", f"{constants!r} is no mapping of names to values, and no constants_model()")],
             )
         self.spec.rewrite(values, codecs)
-        for name in values:
-            _warn_folded(self.spec.variables[name])
         return self
 
     def load(self, *, engine: Engine | None = None, options: LoadOptions | None = None) -> O:
@@ -152,6 +153,8 @@ class OpenObjects(Generic[O]):
         return None
 
     def _variable(self, field: AnyField) -> tuple[VariableSpec, Codec]:
+        if not isinstance(field, AnyField):
+            raise DeclarationError(f"{shown(field)} is no key of a field, such as {self._cls.__name__}.name")
         for binding in self._report.bindings:
             declaration = binding.declaration
             if declaration.attribute != field.attribute or declaration.role != "variable":
@@ -173,13 +176,3 @@ def _put(cls: type, fields: dict[str, Any], name: str, value: Any) -> None:
         # Inside methods Python spells such a name differently; both lead to the handle.
         for base in cls.__mro__:
             fields[f"_{base.__name__.lstrip('_')}{name}"] = value
-
-
-def _warn_folded(variable: VariableSpec) -> None:
-    if variable.constant and not variable.referenced:
-        warnings.warn(
-            f"{variable.name}: no code refers to it: the compiler folded its value, and rewriting it changes nothing; "
-            "declare it const volatile in C",
-            FoldedConstantWarning,
-            stacklevel=3,
-        )

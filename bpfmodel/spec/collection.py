@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import copy
 import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from ..btf import kinds
-from ..btf.kinds import strip
-from ..btf.layout import fitted
 from ..btf.parse import BTF, ByteOrder
-from ..btf.render import describe
-from ..errors import BpfTypeError, BpfValueError, ConstantError, Finding, SourceError, shown
+from ..errors import BpfValueError, ConstantError, Finding, FoldedConstantWarning, SourceError, shown
 from ..types.base import Codec
-from ..types.codec import codec_for
-from .uapi import AttachType, MapType, ProgType
+from .reader import read
+from .specs import MapSpec, ProgramSpec, VariableSpec
+from .uapi import MapType
 
 
 class Readable(Protocol):
@@ -31,152 +30,6 @@ class Readable(Protocol):
     def read_bytes(self) -> bytes:
         """Return all of it."""
         ...
-
-
-@dataclass(slots=True)
-class MapSpec:
-    """The plan of a map. ``.bss``, ``.data*`` and ``.rodata*`` are maps too, of one element each.
-
-    `type`, `key_size`, `value_size`, `max_entries`, `flags`, `extra` and `numa_node` may be changed before load.
-    """
-
-    name: str
-    type: MapType | int
-    key_size: int = 0
-    value_size: int = 0
-    max_entries: int = 0
-    flags: int = 0
-    extra: int = 0
-    numa_node: int = 0
-    pinning: int = 0
-    """1 where the object asks to be pinned by name."""
-    key: kinds.Type | None = None
-    """The type of keys; None where the object gives only their size."""
-    value: kinds.Type | None = None
-    inner: MapSpec | None = None
-    """What the maps in a map of maps look like."""
-    values: dict[int, str] = field(default_factory=dict)
-    """Initial contents of a map of maps or programs: index to the name of the map or program."""
-    image: bytes | None = None
-    """Initial bytes of a data section; empty means all zeros. None for every other map."""
-    constant: bool = False
-    """Whether this is a section of constants, frozen before programs load."""
-
-    def check(self) -> None:
-        """Refuse a plan with numbers that no kernel could take; engines do so before they load anything.
-
-        Raises:
-            BpfValueError: names the attribute and its bounds.
-        """
-        for attribute in ("type", "key_size", "value_size", "max_entries", "flags", "extra", "numa_node"):
-            value, high = getattr(self, attribute), (1 << (64 if attribute == "extra" else 32)) - 1
-            if not isinstance(value, int):
-                raise BpfTypeError(f"{shown(value)} is no integer", f"{self.name}.{attribute}")
-            if not 0 <= value <= high:
-                raise BpfValueError(f"{shown(value)} is out of range (0 to {high})", f"{self.name}.{attribute}")
-
-    @property
-    def is_data(self) -> bool:
-        """Whether this is a data section and not a map the program declares."""
-        return self.image is not None
-
-
-@dataclass(slots=True)
-class ProgramSpec:
-    """The plan of a program."""
-
-    name: str
-    section: str
-    type: ProgType | int
-    attach_type: AttachType | int | None = None
-    attach_to: str = ""
-    """What the section name says to attach to: ``sys_enter`` of ``raw_tp/sys_enter``."""
-    sleepable: bool = False
-    autoload: bool = True
-    """False where the section's name begins with ``?``; declaring the program loads it all the same."""
-    license: str = ""
-    instructions: bytes = b""
-    """Its bytes in the file, before relocation and without the functions it calls."""
-    maps: tuple[str, ...] = ()
-    """The maps it refers to, itself or through the functions it calls; data sections among them."""
-    variables: tuple[str, ...] = ()
-    """The global variables it refers to, likewise."""
-
-
-@dataclass(slots=True)
-class VariableSpec:
-    """The plan of a global variable: where it lies and what it will hold when the programs start."""
-
-    name: str
-    section: str
-    offset: int
-    size: int
-    type: kinds.Type | None
-    """Its BTF type; None where the object has no BTF."""
-    constant: bool
-    """Whether it lies in a section of constants; C's ``const`` elsewhere protects nothing."""
-    referenced: bool
-    """Whether any code refers to it; a constant that none refers to was folded away by the compiler."""
-    byte_order: ByteOrder
-    image: bytes = field(default=b"", repr=False)
-    """The bytes of its section in the file; empty for ``.bss``."""
-    rewritten: bytes | None = None
-    """The bytes that replace its initial ones; None as long as nothing was set."""
-
-    @property
-    def value(self) -> bytes:
-        """Its initial bytes."""
-        if self.rewritten is not None:
-            return self.rewritten
-        return self.image[self.offset : self.offset + self.size] if self.image else bytes(self.size)
-
-    @value.setter
-    def value(self, raw: bytes) -> None:
-        if len(raw) != self.size:
-            raise BpfValueError(f"{len(raw)} bytes, and it has {self.size}", self.name)
-        self.rewritten = bytes(raw)
-
-    def get(self) -> Any:
-        """Return the initial value, in the natural Python form of its C type; bytes where the object has no BTF."""
-        return self._codec().decode(self.value, 0)
-
-    def set(self, value: Any) -> None:
-        """Set the initial value, of constants and others alike.
-
-        Raises:
-            BpfValueError: the value does not fit the C type; the message has the bounds.
-        """
-        self.rewritten = self.encode(value)
-
-    def encode(self, value: Any, codec: Codec | None = None) -> bytes:
-        """Return a value as this variable's bytes, without setting them; `codec` replaces the one of its BTF type."""
-        try:
-            raw = (codec or self._codec()).encode(value)
-        except BpfValueError as error:
-            raise error.within(self.name) from None
-        # A flexible array member makes a variable longer than its type; its elements keep what they are.
-        return raw + self.value[len(raw) :]
-
-    def _codec(self) -> Codec:
-        if self.type is None:
-            return Codec(self.size, lambda buffer, offset: bytes(buffer[offset : offset + self.size]), self._raw)
-        bare = strip(self.type)
-        # The flexible array member of a variable has the elements that its initial value gave it.
-        type = fitted(bare, self.size) if isinstance(bare, kinds.Composite) else self.type
-        return codec_for(type, self.byte_order)
-
-    def _raw(self, value: Any) -> bytes:
-        if not isinstance(value, bytes):
-            raise BpfTypeError(
-                f"{shown(value)} is no bytes; the object has no BTF, so its {self.size} bytes are all there is"
-            )
-        if len(value) != self.size:
-            raise BpfValueError(f"{len(value)} bytes, and it has {self.size}")
-        return value
-
-    def describe(self) -> str:
-        """Name its C type and size."""
-        return f"{self.size} bytes without BTF" if self.type is None else describe(self.type)
 
 
 @dataclass(slots=True)
@@ -218,9 +71,8 @@ class CollectionSpec:
         Raises:
             SourceError: the data is no BPF object, or a broken one.
         """
-        from .reader import read
-
-        return read(bytes(data), name)
+        data = bytes(data)
+        return cls(name, **read(data, name)._asdict(), source=data)
 
     @classmethod
     def of(cls, source: Source) -> CollectionSpec:
@@ -257,9 +109,11 @@ class CollectionSpec:
         made: dict[str, bytes] = {}
         wrong: list[Finding] = []
         for name, value in values.items():
-            variable = self.variables.get(name)
-            if variable is None:
-                wrong.append(Finding(name, "no such constant", self.explain_missing(name)))
+            variable = self.variables.get(name) if isinstance(name, str) else None
+            if not isinstance(name, str):
+                wrong.append(Finding(shown(name), "no such constant", "names are text"))
+            elif variable is None:
+                wrong.append(Finding(name, "no such constant", self._explain_constant(name)))
             elif not variable.constant:
                 wrong.append(
                     Finding(name, f"not a constant: it lies in {variable.section}", "set it with .set() or after load")
@@ -273,6 +127,14 @@ class CollectionSpec:
             raise ConstantError(f"constants of {self.name} were not rewritten", wrong)
         for name, raw in made.items():
             self.variables[name].rewritten = raw
+            warn_folded(self.variables[name])
+
+    def _explain_constant(self, name: str) -> str:
+        constants = [name for name, variable in self.variables.items() if variable.constant]
+        close = get_close_matches(name, constants, 1)
+        if name in self.absent or close or not constants:
+            return self.absent.get(name) or (f"a close match is {close[0]}" if close else "the object has no constants")
+        return _some(constants)
 
     def explain_missing(self, name: str, *, role: str = "variable") -> str:
         """Say why a name is not there as a `role` ("variable", "map" or "program"), as far as the object tells."""
@@ -284,10 +146,8 @@ class CollectionSpec:
         close = get_close_matches(name, self._roles()[role], 1)
         if close:
             return f"a close match is {close[0]}"
-        known = sorted(self._roles()[role])
-        if not known:
-            return f"the object has no {role}s"
-        return f"it has {', '.join(known[:8])}{', …' if len(known) > 8 else ''}"
+        known = self._roles()[role]
+        return _some(known) if known else f"the object has no {role}s"
 
     def _roles(self) -> dict[str, list[str]]:
         return {
@@ -339,3 +199,23 @@ def _copy_map(spec: MapSpec) -> MapSpec:
     if spec.inner is not None:
         made.inner = _copy_map(spec.inner)
     return made
+
+
+def _some(names: list[str]) -> str:
+    names = sorted(names)
+    return f"it has {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+
+
+def warn_folded(variable: VariableSpec) -> None:
+    """Warn, at the line that called the library, that rewriting a constant changes nothing."""
+    if not variable.folded:
+        return
+    level, frame = 1, sys._getframe(0)
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("bpfmodel."):
+        level, frame = level + 1, frame.f_back  # type: ignore[assignment]
+    warnings.warn(
+        f"{variable.name}: no code refers to it: the compiler folded its value, and rewriting it changes nothing; "
+        "declare it const volatile in C",
+        FoldedConstantWarning,
+        stacklevel=level,
+    )

@@ -12,8 +12,8 @@ from ..btf import kinds
 from ..btf.kinds import strip
 from ..btf.layout import size_of
 from ..errors import SourceError
-from .collection import MapSpec
 from .elf import Elf, Section
+from .specs import MapSpec
 from .uapi import MapType, map_type
 
 _NUMBERS = {

@@ -1,4 +1,4 @@
-"""Makes a `CollectionSpec` of the bytes of an object: sections and symbols and BTF in, plain data out.
+"""Makes the contents of a `CollectionSpec` of the bytes of an object: sections, symbols and BTF in, plain data out.
 
 Source of the rules: libbpf's ``src/libbpf.c`` (which symbols are programs, which sections are maps), cilium/ebpf's
 ``elf_reader.go`` (which variables are visible).
@@ -7,13 +7,13 @@ Source of the rules: libbpf's ``src/libbpf.c`` (which symbols are programs, whic
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..btf import kinds
 from ..btf.layout import size_of
-from ..btf.parse import BTF
+from ..btf.parse import BTF, ByteOrder
 from ..btf.render import describe
 from ..errors import SourceError
-from .collection import CollectionSpec, MapSpec, ProgramSpec, VariableSpec
 from .elf import (
     SHN_UNDEF,
     STB_LOCAL,
@@ -30,20 +30,34 @@ from .elf import (
 from .mapdefs import read_maps
 from .references import References
 from .sections import parse_section
+from .specs import MapSpec, ProgramSpec, VariableSpec
 from .uapi import MapFlag, MapType, ProgType
 
 MAX_DATA_SECTION = (1 << 31) - 1
 """The kernel refuses an array map with larger elements (``array_map_alloc_check`` in ``kernel/bpf/arraymap.c``)."""
 
 
-def read(data: bytes, name: str) -> CollectionSpec:
-    """Read an object.
+class Contents(NamedTuple):
+    """What was read: the fields of a `CollectionSpec`."""
+
+    maps: dict[str, MapSpec]
+    programs: dict[str, ProgramSpec]
+    variables: dict[str, VariableSpec]
+    types: BTF
+    byte_order: ByteOrder
+    has_btf: bool
+    license: str
+    absent: dict[str, str]
+
+
+def read(data: bytes, name: str) -> Contents:
+    """Read an object; `name` stands for it in messages.
 
     Raises:
         SourceError: the data is no BPF object, or contradicts itself.
     """
     try:
-        return _Reader(data, name).spec()
+        return _Reader(data).contents()
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from error.__cause__
 
@@ -58,9 +72,7 @@ class _DataSection:
 
 
 class _Reader:
-    def __init__(self, data: bytes, name: str) -> None:
-        self.data = data
-        self.name = name
+    def __init__(self, data: bytes) -> None:
         self.elf: Elf = read_elf(data)
         blob = self.elf.section(".BTF")
         self.types = (
@@ -71,7 +83,7 @@ class _Reader:
         self.absent: dict[str, str] = {}
         self.sections = {s.section.number: s for s in map(self._data_section, self.elf.sections) if s is not None}
 
-    def spec(self) -> CollectionSpec:
+    def contents(self) -> Contents:
         kconfig = self.datasecs.get(".kconfig")
         externs = {entry.var.name for entry in kconfig.entries} if kconfig else set()
         references = References(self.elf, {index: s.section.name for index, s in self.sections.items()}, externs)
@@ -81,10 +93,7 @@ class _Reader:
         license = self._license()
         programs = self._programs(references, maps, license)
         self._explain_others(maps, variables, programs)
-        return CollectionSpec(
-            self.name, maps, programs, variables, self.types, self.elf.byte_order, self.has_btf, license,
-            self.absent, self.data,
-        )  # fmt: skip
+        return Contents(maps, programs, variables, self.types, self.elf.byte_order, self.has_btf, license, self.absent)
 
     def _data_section(self, section: Section) -> _DataSection | None:
         family = section.name[1:].partition(".")[0] if section.name.startswith(".") else ""

@@ -10,19 +10,26 @@ import sys
 import types
 import typing
 from collections import ChainMap
-from collections.abc import Mapping
 from typing import Any, ClassVar, get_origin
+
+from ..errors import DeclarationError
+
+_CO_OPTIMIZED = 1  # of the inspect module, which is slow to import: the code is a function's
 
 
 class Body:
     """What is needed to evaluate the annotations that one class body wrote, now or later."""
 
-    __slots__ = ("cls", "globals", "scope")
+    __slots__ = ("_frames", "_globals", "_hints", "_names", "cls")
 
-    def __init__(self, cls: type, globals: dict[str, Any], scope: Mapping[str, Any]) -> None:
+    def __init__(self, cls: type, globals: dict[str, Any], frames: list[types.FrameType]) -> None:
         self.cls = cls
-        self.globals = globals
-        self.scope = scope
+        self._globals = globals
+        # The bodies and functions around the class. Held until the annotations are resolved and no longer: a name may
+        # be defined in them only after the class.
+        self._frames = frames
+        self._names = dict(vars(cls))  # before keys and defaults take the place of what it wrote
+        self._hints: dict[str, Any] | None = None
 
     def names(self) -> list[str]:
         """List what the body annotates, as Python spells it, without evaluating anything."""
@@ -33,14 +40,24 @@ class Body:
 
         Raises:
             NameError: a name is not defined, or not yet.
+            DeclarationError: an annotation cannot be evaluated for another reason.
         """
-        written = _written(self.cls, evaluate=True)
-        if not written:
-            return {}
-        # A class of its own: get_type_hints would else walk the bases too, each in this module's namespace.
-        holder = types.new_class("holder", (), {}, lambda body: body.update(__annotations__=written))
-        names = ChainMap({self.cls.__name__: self.cls}, dict(vars(self.cls)), dict(self.scope))
-        hints = typing.get_type_hints(holder, self.globals, names, include_extras=True)
+        if self._hints is None:
+            self._hints = self._evaluate()
+            self._frames, self._names = [], {}
+        return self._hints
+
+    def _evaluate(self) -> dict[str, Any]:
+        names = ChainMap({self.cls.__name__: self.cls}, self._names, *(frame.f_locals for frame in self._frames))
+        try:
+            written = _written(self.cls, evaluate=True)
+            # A class of its own: get_type_hints would else walk the bases too, each in this module's namespace.
+            holder = types.new_class("holder", (), {}, lambda body: body.update(__annotations__=written))
+            hints = typing.get_type_hints(holder, self._globals, names, include_extras=True)
+        except NameError:
+            raise
+        except Exception as error:  # whatever the text of an annotation does when it is evaluated
+            raise DeclarationError(f"{self.cls.__qualname__}: an annotation cannot be evaluated: {error}") from error
         return {
             unmangled(self.cls, name): hint
             for name, hint in hints.items()
@@ -55,13 +72,24 @@ def body_of(cls: type) -> Body:
     while frame is not None and frame.f_code.co_name == "__init_subclass__":
         frame = frame.f_back
     if frame is None:
-        return Body(cls, vars(sys.modules[cls.__module__]), {})
+        return Body(cls, vars(sys.modules[cls.__module__]), [])
     # Not the module by its name: code that was given to exec() has globals and no module.
-    return Body(cls, frame.f_globals, {} if frame.f_locals is frame.f_globals else dict(frame.f_locals))
+    globals, frames = frame.f_globals, []
+    while frame is not None and frame.f_locals is not frame.f_globals:
+        frames.append(frame)
+        if frame.f_code.co_flags & _CO_OPTIMIZED:
+            break  # a function; only class bodies lie inside of what called them
+        frame = frame.f_back
+    return Body(cls, globals, frames)
+
+
+def mangled(cls: type, name: str) -> str:
+    """Return how Python spells a name inside the class: C has names that begin with two underscores, too."""
+    return f"_{cls.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
 
 
 def unmangled(cls: type, name: str) -> str:
-    """Undo what Python does to names that begin with two underscores: C has such names too."""
+    """Undo `mangled`."""
     prefix = f"_{cls.__name__.lstrip('_')}__"
     if name.startswith(prefix) and not name.endswith("__"):
         return name[len(prefix) - 2 :]

@@ -60,7 +60,7 @@ def named_members(type: kinds.Composite) -> list[tuple[str, kinds.Type, int, int
 
 class _Generator:
     def __init__(self, order: ByteOrder, make: Make) -> None:
-        self.order = order
+        self.order: ByteOrder = order
         self.make = make
         self.letters: list[str] = []
         self.lines: list[str] = []

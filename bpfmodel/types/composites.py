@@ -12,7 +12,6 @@ from ..errors import BpfTypeError, BpfValueError, SourceError, shown
 from .base import Buffer, Codec, Make
 from .compiled import TooLarge, named_members, struct_decoder
 from .numbers import bit_bounds, refuse_number
-from .union import from_raw, raw_of
 
 
 class _Part(NamedTuple):
@@ -78,9 +77,13 @@ def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
             value = cls(**value)
         if not isinstance(value, cls):
             raise BpfTypeError(f"{shown(value)} is no {cls.__name__}")
-        return raw_of(value, order)
+        raw: bytes = value.__bpf_raw__(order)
+        return raw
 
-    return Codec(size, lambda buffer, offset: from_raw(cls, bytes(buffer[offset : offset + size]), order), encode)
+    def decode(buffer: Buffer, offset: int) -> Any:
+        return cls.__bpf_from_raw__(bytes(buffer[offset : offset + size]), order)
+
+    return Codec(size, decode, encode)
 
 
 def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, Any]:

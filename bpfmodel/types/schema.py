@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import core_schema
 
 from ..btf import kinds
@@ -34,12 +34,22 @@ def python_type(type: kinds.Type) -> Any:
         if bare.python is str:
             return Annotated[str, AfterValidator(_fits(type))]
         if bare.python is bytes:
-            return Annotated[bytes, Field(min_length=bare.length, max_length=bare.length)]
+            return Annotated[
+                bytes,
+                BeforeValidator(_from_hex),
+                Field(min_length=bare.length, max_length=bare.length),
+                PlainSerializer(bytes.hex, return_type=str, when_used="json"),
+            ]
         inner = python_type(bare.element)
         return Annotated[list[inner], Field(min_length=bare.length, max_length=bare.length)]  # type: ignore[valid-type]
     if isinstance(bare, kinds.Composite) and bare.python is not None:
         return bare.python
     return Annotated[Any, AfterValidator(_fits(type))]
+
+
+def _from_hex(value: Any) -> Any:
+    """Read bytes from the hexadecimal digits that JSON, environments and people have for them: ``02:42:ac:11:00:02``."""
+    return bytes.fromhex(value.replace(":", "")) if isinstance(value, str) else value
 
 
 def _fits(type: kinds.Type) -> Any:
@@ -79,7 +89,11 @@ def composite_schema(cls: Any, handler: Any) -> Any:
         shown = made.members[:1] if union else made.members
         return {member.attribute: getattr(value, member.attribute) for member in shown}
 
-    return core_schema.union_schema(
-        [core_schema.is_instance_schema(cls), core_schema.no_info_after_validator_function(make, mapping)],
+    def validate(value: Any, check: Any) -> Any:
+        return value if isinstance(value, cls) else make(check(value))
+
+    return core_schema.no_info_wrap_validator_function(
+        validate,
+        mapping,
         serialization=core_schema.plain_serializer_function_ser_schema(members, return_schema=mapping),
     )

@@ -10,7 +10,7 @@ from ..btf.parse import ByteOrder
 from ..errors import BpfTypeError, BpfValueError
 from .composite import Composite, refuse_names
 
-_RAW, _ORDER = "__bpf_raw__", "__bpf_order__"
+_RAW, _ORDER = "__bpf_bytes__", "__bpf_order__"  # names that no member has
 
 
 class Union(Composite):
@@ -72,26 +72,26 @@ class Union(Composite):
         return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
 
     def __replace__(self, **changes: Any) -> Any:
-        made = from_raw(type(self), self.__dict__[_RAW], self.__dict__[_ORDER])
+        made = self.__bpf_from_raw__(self.__dict__[_RAW], self.__dict__[_ORDER])
         for name, value in changes.items():
             setattr(made, name, value)
         return made
 
+    @classmethod
+    def __bpf_from_raw__(cls, raw: bytes, order: ByteOrder) -> Any:
+        """Make a value of the bytes that an object of some byte order holds."""
+        made = object.__new__(cls)
+        made.__dict__.update({_RAW: raw, _ORDER: order})
+        return made
 
-def from_raw(cls: type[Any], raw: bytes, order: ByteOrder) -> Any:
-    """Make a value of a union class from the bytes an object holds."""
-    made = object.__new__(cls)
-    made.__dict__.update({_RAW: raw, _ORDER: order})
-    return made
+    def __bpf_raw__(self, order: ByteOrder) -> bytes:
+        """Return the bytes for an object of some byte order.
 
-
-def raw_of(value: Union, order: ByteOrder) -> bytes:
-    """Return the bytes of a value for an object of some byte order.
-
-    Raises:
-        BpfValueError: the value has another byte order: what its bytes mean, and so how to swap them, it does not know.
-    """
-    if value.__dict__[_ORDER] != order:
-        raise BpfValueError(f"{value!r} holds {value.__dict__[_ORDER]}-endian bytes, and this object is {order}-endian")
-    raw: bytes = value.__dict__[_RAW]
-    return raw
+        Raises:
+            BpfValueError: they were made in the other one: what they mean, and so how to swap them, nothing here knows.
+        """
+        raw: bytes
+        raw, own = self.__dict__[_RAW], self.__dict__[_ORDER]
+        if own != order:
+            raise BpfValueError(f"{self!r} holds {own}-endian bytes, and this object is {order}-endian")
+        return raw

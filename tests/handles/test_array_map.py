@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_indexes_beyond_the_ends_are_index_errors_and_never_wrap(counters: Array
     assert list(counters) == [0] * 8
 
 
-@pytest.mark.parametrize("index", ["0", 0.0, None, slice(0, 2), b"\0\0\0\0"])
+@pytest.mark.parametrize("index", ["0", 0.0, None, b"\0\0\0\0"])
 def test_indexes_of_a_wrong_type_are_refused(counters: ArrayMap[int], index: Any) -> None:
     with pytest.raises(BpfTypeError, match="counters"):
         counters[index]
@@ -108,3 +109,15 @@ def test_the_program_and_python_share_the_array(kernel: Engine) -> None:
         objs.counters[3] = 41
         objs.touch.run()
         assert list(objs.counters) == [0, 0, 0, 42, 0, 0, 0, 0]
+
+
+def test_a_slice_is_read_as_a_list_and_cannot_be_set(counters: ArrayMap[int]) -> None:
+    counters[1] = 11
+    counters[3] = 33
+    assert counters[1:4] == [11, 0, 33]
+    assert counters[::-1][4] == 33
+    assert counters[8:] == []
+    with pytest.raises(BpfTypeError):
+        counters[0:2] = [1, 2]  # type: ignore[index]
+    assert isinstance(counters, Sequence)
+    assert counters.index(33) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from bpfmodel.engine import Engine
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
+# The library under test, installed or not.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -39,7 +42,7 @@ def test_the_commands_it_names_are_targets_of_the_makefile() -> None:
 @pytest.mark.kernel
 def test_the_quickstart_runs_on_the_kernel(kernel: Engine) -> None:
     sample = ROOT / "samples" / "quickstart" / "quickstart.py"
-    done = subprocess.run([sys.executable, sample], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, sample], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     assert "pkt_count    3000" in done.stdout
     assert "pkt_count    5000" in done.stdout
@@ -58,7 +61,7 @@ def test_the_quickstart_says_what_is_missing_and_goes_on_in_memory() -> None:
         "ctypes.CDLL = without\n"
         f"runpy.run_path({str(sample)!r}, run_name='__main__')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("load: into memory")]
     assert "libbpf" in line

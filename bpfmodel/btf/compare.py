@@ -121,15 +121,29 @@ class Placed(NamedTuple):
     attribute: str
 
 
-def reachable(composite: kinds.Composite, base: int = 0) -> Iterator[Placed]:
+MAX_MEMBERS = 1 << 16
+"""More members than any real struct has, those of anonymous ones included; hostile ones can have 2**64."""
+
+
+def reachable(composite: kinds.Composite) -> Iterator[Placed]:
     """List the members of a struct with those of its anonymous members in their place, as C names them.
 
     The old form of bitfields, where the width is in the integer type, comes out like the new one.
+
+    Raises:
+        SourceError: there are more than `MAX_MEMBERS`.
     """
+    for count, member in enumerate(_reachable(composite, 0)):
+        if count == MAX_MEMBERS:
+            raise SourceError(f"{c_name(composite)} has more than {MAX_MEMBERS} members")
+        yield member
+
+
+def _reachable(composite: kinds.Composite, base: int) -> Iterator[Placed]:
     for member in composite.members:
         bare, offset, bits = strip(member.type), base + member.offset, member.bits
         if not member.name and isinstance(bare, kinds.Composite):
-            yield from reachable(bare, offset)
+            yield from _reachable(bare, offset)
             continue
         if not bits and isinstance(bare, kinds.Int) and bare.bits != bare.size * 8:
             offset, bits = offset + bare.offset, bare.bits

@@ -75,6 +75,16 @@ class BTF:
         return [type for type in self.types if isinstance(type, kinds.Datasec)]
 
 
+# The kinds that only point at another type; large objects have thousands of them.
+_MODIFIERS: dict[int, type[kinds.Modifier]] = {
+    _TYPEDEF: kinds.Typedef,
+    _VOLATILE: kinds.Volatile,
+    _CONST: kinds.Const,
+    _RESTRICT: kinds.Restrict,
+    _TYPE_TAG: kinds.TypeTag,
+}
+
+
 class _Parser:
     """One pass makes the types with type numbers where references will be, a second puts the references in."""
 
@@ -95,6 +105,7 @@ class _Parser:
         self.strings = data[header + str_at : header + str_at + str_size]
         if self.strings[:1] != b"\0" or self.strings[-1:] != b"\0":
             raise SourceError("BTF's strings do not begin and end with a NUL byte")
+        self.text = self.strings.decode("ascii") if self.strings.isascii() else None
         self.names: dict[int, str] = {0: ""}
         self.word = struct.Struct(self.order + "I").unpack_from
         # What refers to types by number, until all types are there: (owner, attribute, number).
@@ -106,8 +117,12 @@ class _Parser:
         if found is None:
             if offset >= len(self.strings):
                 raise SourceError(f"BTF names a string at {offset}, beyond its {len(self.strings)} bytes of strings")
-            raw = self.strings[offset : self.strings.index(b"\0", offset)]
-            found = self.names[offset] = raw.decode("utf-8", "backslashreplace")
+            if self.text is not None:
+                found = self.text[offset : self.text.index("\0", offset)]
+            else:
+                raw = self.strings[offset : self.strings.index(b"\0", offset)]
+                found = raw.decode("utf-8", "backslashreplace")
+            self.names[offset] = found
         return found
 
     def types(self) -> list[kinds.Type]:
@@ -115,14 +130,26 @@ class _Parser:
         found: list[kinds.Type] = [kinds.VOID]
         body, end, position = self.body, len(self.body), 0
         common = struct.Struct(self.order + "III").unpack_from
-        makers = self.makers()
+        makers, modifiers, word = self.makers(), _MODIFIERS, self.word
+        self.found = found
         try:
             while position < end:
                 name, info, extra = common(body, position)
-                maker = makers.get(info >> 24 & 0x1F)
-                if maker is None:
-                    raise SourceError(f"BTF kind {info >> 24 & 0x1F} is not known; kinds 1 to 19 are")
+                kind = info >> 24 & 0x1F
                 position += 12
+                # Most of a large object: variables, and const and volatile of them, of types that came before.
+                if extra < len(found):
+                    if kind == _VAR:
+                        found.append(kinds.Var(self.name(name), found[extra], word(body, position)[0]))
+                        position += 4
+                        continue
+                    modifier = modifiers.get(kind)
+                    if modifier is not None:
+                        found.append(modifier(self.name(name) if name else "", found[extra]))
+                        continue
+                maker = makers.get(kind)
+                if maker is None:
+                    raise SourceError(f"BTF kind {kind} is not known; kinds 1 to 19 are")
                 type, used = maker(self.name(name) if name else "", info & 0xFFFF, info >> 31, extra, position)
                 found.append(type)
                 position += used
@@ -241,10 +268,13 @@ class _Parser:
         return made, 4
 
     def make_datasec(self, name: str, count: int, flag: int, size: int, position: int) -> _Made:
-        entries = []
+        entries, found, known = [], self.found, len(self.found)
         for number, offset, length in self.rows("III", count, position):
-            entry = kinds.DatasecEntry(kinds.VOID, offset, length)
-            self.fixups.append((entry, "var", number))
+            if number < known:
+                entry = kinds.DatasecEntry(found[number], offset, length)
+            else:
+                entry = kinds.DatasecEntry(kinds.VOID, offset, length)
+                self.fixups.append((entry, "var", number))
             entries.append(entry)
         return kinds.Datasec(name, size, entries), 12 * count
 

@@ -38,8 +38,8 @@ def constants_model(cls: type, variables: Iterable[Declaration]) -> type[BaseMod
                 f"{attribute} in constants_model(); rename one with field(name=…)"
             )
         labels[attribute] = declaration.label
-        wanted = Optional[python_type(declaration.value)]  # noqa: UP045 - made at run time
-        fields[attribute] = (wanted, Field(None, alias=name) if taken else None)
+        wanted: Any = python_type(declaration.value)
+        fields[attribute] = (Optional[wanted], Field(None, alias=name) if taken else None)  # noqa: UP045 - no type yet
     made: type[BaseModel] = create_model(
         f"{cls.__name__}Constants",
         __config__=ConfigDict(extra="forbid", populate_by_name=True),

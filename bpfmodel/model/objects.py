@@ -81,7 +81,9 @@ class BpfObjects(Declarative):
         from ..spec.collection import CollectionSpec
         from .opened import OpenObjects
 
-        spec = CollectionSpec.of(source).copy()
+        spec = CollectionSpec.of(source)
+        if spec is source:
+            spec = spec.copy()
         return OpenObjects(cls, spec, _checked(cls, spec))
 
     @classmethod

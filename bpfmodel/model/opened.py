@@ -52,8 +52,9 @@ class OpenObjects(Generic[O]):
             DeclarationError: the field is not one of this class, or its optional variable is missing.
         """
         variable, codec = self._variable(field)
-        variable.rewritten = variable.encode(value, codec)
-        warn_folded(variable)
+        raw = variable.encode(value, codec)
+        warn_folded(variable)  # first, since it raises where warnings are errors
+        variable.rewritten = raw
         return self
 
     def get(self, field: Field[T]) -> T:

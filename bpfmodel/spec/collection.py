@@ -6,7 +6,6 @@ objects are names, which only an engine turns into file descriptors.
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 import warnings
@@ -14,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from ..btf.parse import BTF, ByteOrder
 from ..errors import BpfValueError, ConstantError, Finding, FoldedConstantWarning, SourceError, shown
@@ -22,6 +21,8 @@ from ..types.base import Codec
 from .reader import read
 from .specs import MapSpec, ProgramSpec, VariableSpec
 from .uapi import MapType
+
+S = TypeVar("S")
 
 
 class Readable(Protocol):
@@ -89,10 +90,10 @@ class CollectionSpec:
 
     def copy(self) -> CollectionSpec:
         """Return a spec that can be changed without changing this one; types are shared, since they never change."""
-        made = copy.copy(self)
+        made = _copy(self)
         made.maps = {name: _copy_map(spec) for name, spec in self.maps.items()}
-        made.programs = {name: copy.copy(spec) for name, spec in self.programs.items()}
-        made.variables = {name: copy.copy(spec) for name, spec in self.variables.items()}
+        made.programs = {name: _copy(spec) for name, spec in self.programs.items()}
+        made.variables = {name: _copy(spec) for name, spec in self.variables.items()}
         made.absent = dict(self.absent)
         return made
 
@@ -113,7 +114,7 @@ class CollectionSpec:
             if not isinstance(name, str):
                 wrong.append(Finding(shown(name), "no such constant", "names are text"))
             elif variable is None:
-                wrong.append(Finding(name, "no such constant", self._explain_constant(name)))
+                wrong.append(Finding(name, "no such constant", self.explain_missing(name, role="constant")))
             elif not variable.constant:
                 wrong.append(
                     Finding(name, f"not a constant: it lies in {variable.section}", "set it with .set() or after load")
@@ -125,19 +126,16 @@ class CollectionSpec:
                     wrong.append(Finding(error.path, error.message))
         if wrong:
             raise ConstantError(f"constants of {self.name} were not rewritten", wrong)
+        for name in made:
+            warn_folded(self.variables[name])  # first, since it raises where warnings are errors
         for name, raw in made.items():
             self.variables[name].rewritten = raw
-            warn_folded(self.variables[name])
-
-    def _explain_constant(self, name: str) -> str:
-        constants = [name for name, variable in self.variables.items() if variable.constant]
-        close = get_close_matches(name, constants, 1)
-        if name in self.absent or close or not constants:
-            return self.absent.get(name) or (f"a close match is {close[0]}" if close else "the object has no constants")
-        return _some(constants)
 
     def explain_missing(self, name: str, *, role: str = "variable") -> str:
-        """Say why a name is not there as a `role` ("variable", "map" or "program"), as far as the object tells."""
+        """Say why a name is not there as a `role`, as far as the object tells.
+
+        Roles are "variable", "constant", "map" and "program".
+        """
         if name in self.absent:
             return self.absent[name]
         for other, names in self._roles().items():
@@ -152,6 +150,7 @@ class CollectionSpec:
     def _roles(self) -> dict[str, list[str]]:
         return {
             "variable": list(self.variables),
+            "constant": [name for name, spec in self.variables.items() if spec.constant],
             "map": [name for name, spec in self.maps.items() if not spec.is_data],
             "program": list(self.programs),
         }
@@ -193,8 +192,16 @@ Source = str | os.PathLike[str] | bytes | bytearray | memoryview | Readable | Co
 """What an object can be read from: a path, its bytes, an `importlib.resources` file, or its spec."""
 
 
+def _copy(spec: S) -> S:
+    """Do what `copy.copy` does, without its detour through pickling: there may be thousands."""
+    made = object.__new__(type(spec))
+    for name in spec.__slots__:  # type: ignore[attr-defined]  # every spec is a dataclass with slots
+        setattr(made, name, getattr(spec, name))
+    return made
+
+
 def _copy_map(spec: MapSpec) -> MapSpec:
-    made = copy.copy(spec)
+    made = _copy(spec)
     made.values = dict(spec.values)
     if spec.inner is not None:
         made.inner = _copy_map(spec.inner)

@@ -1,20 +1,20 @@
 """Reads the ELF container of a BPF object. The only module that imports pyelftools.
 
-pyelftools reads the header and the section table. Symbols and relocations are decoded from their raw tables in one go:
-one `struct.iter_unpack` costs a few per cent of what a Python object per symbol does.
+pyelftools reads the header. Sections, symbols and relocations are decoded from their raw tables in one go: one
+`struct.iter_unpack` costs a few per cent of what pyelftools' object per row does.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..btf.parse import ByteOrder
 from ..errors import SourceError
 
-EM_NONE, EM_BPF = 0, 247
 SHT_PROGBITS, SHT_SYMTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 1, 2, 4, 8, 9
 SHF_EXECINSTR = 0x4
 STB_LOCAL, STB_GLOBAL, STB_WEAK = 0, 1, 2
@@ -86,62 +86,91 @@ def read_elf(data: bytes) -> Elf:
     order, headers = _section_headers(data)
     view = memoryview(data)
     sections = []
-    for index, (name, header) in enumerate(headers):
-        kind, offset, size = header["sh_type"], header["sh_offset"], header["sh_size"]
+    for number, (name, kind, flags, offset, size, link, info) in enumerate(headers):
         stored = 0 if kind == SHT_NOBITS else size
-        if offset + stored > len(data) and stored:
-            raise SourceError(f"truncated: section {name or index} ends at byte {offset + stored} of {len(data)}")
-        sections.append(
-            Section(
-                index, name, kind, header["sh_flags"], size, header["sh_link"], header["sh_info"],
-                view[offset : offset + stored],
-            )
-        )  # fmt: skip
+        if stored and offset + stored > len(data):
+            raise SourceError(f"truncated: section {name or number} ends at byte {offset + stored} of {len(data)}")
+        sections.append(Section(number, name, kind, flags, size, link, info, view[offset : offset + stored]))
     mark = "<" if order == "little" else ">"
     table = next((section for section in sections if section.kind == SHT_SYMTAB), None)
     symbols = tuple(_symbols(table, sections, mark)) if table else ()
     relocations: dict[int, tuple[Relocation, ...]] = {}
     for section in sections:
-        if section.kind in (SHT_REL, SHT_RELA):
+        # Those of BTF say again what the symbols say, once a variable; nothing here reads them.
+        if section.kind in (SHT_REL, SHT_RELA) and not section.name.startswith((".rel.BTF", ".rela.BTF")):
             rows = tuple(_relocations(section, len(symbols), mark))
             relocations[section.info] = relocations.get(section.info, ()) + rows
     return Elf(order, tuple(sections), symbols, relocations)
 
 
-def _section_headers(data: bytes) -> tuple[ByteOrder, list[tuple[str, dict[str, int]]]]:
-    # Imported late: reading objects is not all the library is imported for.
-    from elftools.elf.elffile import ELFFile
-    from elftools.elf.enums import ENUM_E_MACHINE, ENUM_SH_TYPE_BASE
-
+def _section_headers(data: bytes) -> tuple[ByteOrder, list[_Header]]:
+    """Read the ELF header with pyelftools, and the section table behind it in one go."""
     if len(data) < 64:
         raise SourceError(f"truncated: {len(data)} bytes where an ELF header alone has 64")
     if data[4] != 2:
         raise SourceError("a 32-bit ELF file; BPF objects are 64-bit")
-    mark = ">" if data[5] == 2 else "<"
-    machine = struct.unpack_from(mark + "H", data, 18)[0]
-    if machine not in (EM_BPF, EM_NONE):
-        known = {number: name for name, number in ENUM_E_MACHINE.items() if isinstance(number, int)}
-        found = str(known.get(machine, machine)).removeprefix("EM_")
-        raise SourceError(f"an ELF file for {found}, not for BPF; compile with clang -target bpf")
-    # Checked by hand first: a section count that lies would have pyelftools read for minutes.
-    table, size, count = (*struct.unpack_from(mark + "Q", data, 40), *struct.unpack_from(mark + "HH", data, 58))
+    order: ByteOrder = "big" if data[5] == 2 else "little"
+    header = _elf_header(data, order)
+    machine = header["e_machine"]
+    if machine not in ("EM_BPF", "EM_NONE"):
+        raise SourceError(
+            f"an ELF file for {str(machine).removeprefix('EM_')}, not for BPF; compile with clang -target bpf"
+        )
+    table, size, count, names = header["e_shoff"], header["e_shentsize"], header["e_shnum"], header["e_shstrndx"]
     if not table or not count:
         raise SourceError("an ELF file without sections")
     if size != 64 or table + size * count > len(data):
         raise SourceError(f"truncated: the section table ends at byte {table + size * count} of {len(data)}")
-    kinds = {name: number for name, number in ENUM_SH_TYPE_BASE.items() if isinstance(number, int)}
+    mark = "<" if order == "little" else ">"
+    rows = [
+        _Header(name, kind, flags, offset, stored, link, info)
+        for name, kind, flags, _address, offset, stored, link, info, _align, _entry in struct.iter_unpack(
+            mark + "IIQQQQIIQQ", data[table : table + size * count]
+        )
+    ]
+    if names >= count:
+        raise SourceError("a broken ELF file: no section holds the names of its sections")
+    strings = data[rows[names].offset : rows[names].offset + rows[names].size]
+    return order, [row._replace(name=_string(strings, row.name, "a section's name")) for row in rows]
+
+
+class _Header(NamedTuple):
+    """A row of the section table; `name` is an offset into the section of names until that is known."""
+
+    name: Any
+    kind: int
+    flags: int
+    offset: int
+    size: int
+    link: int
+    info: int
+
+
+def _elf_header(data: bytes, order: ByteOrder) -> Any:
+    # Imported late: reading objects is not all the library is imported for.
+    from elftools.common.utils import struct_parse
+
     try:
-        container = ELFFile(io.BytesIO(data))
-        headers = []
-        for index in range(count):
-            header = container._get_section_header(index)
-            kind = kinds.get(header["sh_type"], header["sh_type"])
-            headers.append((container._get_section_name(header), {**dict(header.items()), "sh_type": kind}))
-    except SourceError:
-        raise
+        return struct_parse(_structs(order).Elf_Ehdr, io.BytesIO(data[:64]), 0)
     except Exception as error:  # pyelftools meets a broken file with whatever its parser trips over
         raise SourceError(f"a broken ELF file: {error}") from error
-    return ("big" if mark == ">" else "little"), headers
+
+
+@functools.cache
+def _structs(order: ByteOrder) -> Any:
+    """Make pyelftools' description of ELF files once, which costs more than reading most objects."""
+    from elftools.elf.structs import ELFStructs
+
+    structs = ELFStructs(little_endian=order == "little", elfclass=64)
+    structs.create_basic_structs()
+    return structs
+
+
+def _string(strings: bytes, offset: int, what: str) -> str:
+    end = strings.find(b"\0", offset)
+    if end < 0:
+        raise SourceError(f"a broken ELF file: {what} lies at {offset}, beyond its {len(strings)} bytes of strings")
+    return strings[offset:end].decode("utf-8", "backslashreplace")
 
 
 def _symbols(table: Section, sections: list[Section], mark: str) -> Iterator[Symbol]:
@@ -149,14 +178,16 @@ def _symbols(table: Section, sections: list[Section], mark: str) -> Iterator[Sym
         raise SourceError("the symbol table names no string table")
     names = bytes(sections[table.link].data)
     row = struct.Struct(mark + "IBBHQQ")
+    # C's names are ASCII as a rule, and one decoding then serves for all of them.
+    text = names.decode("ascii") if names.isascii() else None
     for name, info, other, section, value, size in row.iter_unpack(_whole(table, row.size)):
-        end = names.find(b"\0", name)
-        if end < 0 and name:
-            raise SourceError(f"a symbol's name lies at {name}, beyond its string table")
-        yield Symbol(
-            names[name:end].decode("utf-8", "backslashreplace"),
-            section, value, size, info >> 4, info & 15, other & 3,
-        )  # fmt: skip
+        if not name:
+            shown = ""
+        elif text is not None and (end := text.find("\0", name)) >= 0:
+            shown = text[name:end]
+        else:
+            shown = _string(names, name, "a symbol's name")
+        yield Symbol(shown, section, value, size, info >> 4, info & 15, other & 3)
 
 
 def _relocations(section: Section, symbols: int, mark: str) -> Iterator[Relocation]:

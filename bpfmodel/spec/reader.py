@@ -67,8 +67,8 @@ class _DataSection:
     section: Section
     constant: bool
     datasec: kinds.Datasec | None
-    typed: dict[str, tuple[kinds.Var, int]]
-    """Variables by name, with their sizes in BTF."""
+    typed: dict[str, tuple[kinds.Type, int]]
+    """The types and sizes of variables in BTF, by name."""
 
 
 class _Reader:
@@ -105,7 +105,7 @@ class _Reader:
             )
         datasec = self.datasecs.get(section.name)
         typed = {
-            entry.var.name: (entry.var, entry.size)
+            entry.var.name: (entry.var.type, entry.size)
             for entry in (datasec.entries if datasec else ())
             # Two static variables may share a name; only global ones are told apart by theirs.
             if isinstance(entry.var, kinds.Var) and entry.var.linkage
@@ -117,31 +117,32 @@ class _Reader:
         found: dict[str, VariableSpec] = {}
         order = self.elf.byte_order
         sizes: dict[int, int] = {}
+        known = self.sections.get
         for symbol in self.elf.symbols:
-            place = self.sections.get(symbol.section)
-            if place is None or symbol.kind not in (STT_OBJECT, STT_NOTYPE) or not symbol.name:
+            name, index, start, size, bind, kind, visibility = symbol
+            place = known(index)
+            if place is None or kind not in (STT_OBJECT, STT_NOTYPE) or not name:
                 continue
-            if not self._visible(symbol):
+            if (bind == STB_LOCAL or visibility) and not self._visible(symbol):
                 continue
-            section, typed = place.section, place.typed.get(symbol.name)
-            if symbol.value + symbol.size > section.size:
+            section, entry = place.section, place.typed.get(name)
+            if start + size > section.size:
                 raise SourceError(
-                    f"variable {symbol.name} ends at byte {symbol.value + symbol.size} of {section.name}, "
-                    f"which has {section.size}"
+                    f"variable {name} ends at byte {start + size} of {section.name}, which has {section.size}"
                 )
-            if typed is not None and typed[1] != symbol.size:
-                raise SourceError(f"variable {symbol.name} has {symbol.size} bytes, and {typed[1]} in BTF")
-            type = typed[0].type if typed else None
-            if type is not None:
+            type = None
+            if entry is not None:
+                type = entry[0]
+                if entry[1] != size:
+                    raise SourceError(f"variable {name} has {size} bytes, and {entry[1]} in BTF")
                 needed = sizes.get(id(type))
                 if needed is None:
                     needed = sizes[id(type)] = size_of(type)
-                if needed > symbol.size:  # reading it by its type would read its neighbour
-                    raise SourceError(f"variable {symbol.name} has {symbol.size} bytes, and its type {describe(type)}")
-            found[symbol.name] = VariableSpec(
-                symbol.name, section.name, symbol.value, symbol.size, type,
-                place.constant, references.touches(symbol.section, symbol.value, symbol.size), order,
-                images[symbol.section],
+                if needed > size:  # reading it by its type would read its neighbour
+                    raise SourceError(f"variable {name} has {size} bytes, and its type {describe(type)}")
+            found[name] = VariableSpec(
+                name, section.name, start, size, type,
+                place.constant, references.touches(index, start, size), order, images[index],
             )  # fmt: skip
         return found
 

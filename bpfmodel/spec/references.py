@@ -79,8 +79,10 @@ class References:
 
     def touches(self, section: int, offset: int, size: int) -> bool:
         """Tell whether any code refers into these bytes of a data section."""
-        offsets = self._touched.get(section, ())
-        index = bisect_right(offsets, offset + max(size, 1) - 1)
+        offsets = self._touched.get(section)
+        if offsets is None:
+            return False
+        index = bisect_right(offsets, offset + (size or 1) - 1)
         return index > 0 and offsets[index - 1] >= offset
 
     def _scan(self, section: Section) -> None:

@@ -24,7 +24,7 @@ def codec_for(type: kinds.Type, order: ByteOrder) -> Codec:
 
     bare, name = kinds.strip(type), c_name(type)
     if isinstance(bare, kinds.Int):
-        return bool_codec() if bare.is_bool else int_codec(name, bare.size, bare.signed, order)
+        return bool_codec(bare.size, order) if bare.is_bool else int_codec(name, bare.size, bare.signed, order)
     if isinstance(bare, kinds.Ptr):
         return int_codec(name, 8, False, order)
     if isinstance(bare, kinds.Float):

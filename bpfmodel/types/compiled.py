@@ -186,7 +186,7 @@ class _Generator:
 def _letter(bare: kinds.Type) -> str:
     """Return the letter of `struct` that reads a number, or nothing."""
     if isinstance(bare, kinds.Int):
-        return "?" if bare.is_bool else INTS.get((bare.size, bare.signed), "")
+        return ("?" if bare.size == 1 else "") if bare.is_bool else INTS.get((bare.size, bare.signed), "")
     if isinstance(bare, kinds.Enum):
         return INTS[bare.size, bare.signed]
     if isinstance(bare, kinds.Float):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..btf import kinds
+from ..btf.compare import MAX_MEMBERS
 from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..errors import BpfTypeError, BpfValueError, SourceError, shown
@@ -61,11 +62,25 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
         return bytes(raw)
 
     if cls is None:
+        if _leaves(type, {}) > MAX_MEMBERS:
+            raise SourceError(f"{name} has more than {MAX_MEMBERS} members, those of nested structs included")
         return Codec(size, values, encode)
     try:
         return Codec(size, struct_decoder(type, order, make), encode)
     except TooLarge:
         return Codec(size, decode, encode)
+
+
+def _leaves(type: kinds.Type, known: dict[int, int]) -> int:
+    """Count the values inside a struct; hostile BTF holds one struct in another twice, and so on, in the same bytes."""
+    bare = kinds.strip(type)
+    if isinstance(bare, kinds.Array):
+        return _leaves(bare.element, known)
+    if not isinstance(bare, kinds.Composite):
+        return 1
+    if id(bare) not in known:
+        known[id(bare)] = sum(_leaves(member.type, known) for member in bare.members)
+    return known[id(bare)]
 
 
 def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
@@ -74,7 +89,7 @@ def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
 
     def encode(value: Any) -> bytes:
         if isinstance(value, Mapping):
-            value = cls(**value)
+            value = made_of(cls, value)
         if not isinstance(value, cls):
             raise BpfTypeError(f"{shown(value)} is no {cls.__name__}")
         raw: bytes = value.__bpf_raw__(order)
@@ -86,9 +101,17 @@ def union_codec(type: kinds.Union, order: ByteOrder) -> Codec:
     return Codec(size, decode, encode)
 
 
+def made_of(cls: Any, values: Mapping[str, Any]) -> Any:
+    """Make an instance of a mapping; errors lead from the member on, as they do for the instance's own members."""
+    try:
+        return cls(**values)
+    except BpfValueError as error:
+        raise type(error)(error.message, error.path.removeprefix(cls.__name__).removeprefix(".")) from None
+
+
 def _fields(value: Any, known: set[str], name: str, cls: Any) -> Mapping[str, Any]:
     if cls is not None and isinstance(value, Mapping):
-        value = cls(**value)
+        value = made_of(cls, value)
     if cls is not None and not isinstance(value, cls):
         raise BpfTypeError(f"{shown(value)} is no {cls.__name__}")
     fields = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})

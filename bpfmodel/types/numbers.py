@@ -72,16 +72,19 @@ def int_codec(name: str, size: int, signed: bool, order: ByteOrder) -> Codec:
     return Codec(size, decode, encode, native(INTS[size, signed], order))
 
 
-def bool_codec() -> Codec:
-    """Make the codec of C's bool."""
+def bool_codec(size: int, order: ByteOrder) -> Codec:
+    """Make the codec of C's bool, which is one byte; what calls itself bool in BTF may be wider."""
+    false, true = bytes(size), (1).to_bytes(size, order)
 
     def encode(value: Any) -> bytes:
         if value is True or value is False:
-            return b"\1" if value else b"\0"
+            return true if value else false
         raise BpfTypeError(f"{shown(value)} is no bool: give True or False")
 
     # Without a format, though memoryview has "?": it would take any object as a truth value when written.
-    return Codec(1, lambda buffer, offset: buffer[offset] != 0, encode)
+    if size == 1:
+        return Codec(1, lambda buffer, offset: buffer[offset] != 0, encode)
+    return Codec(size, lambda buffer, offset: buffer[offset : offset + size] != false, encode)
 
 
 def float_codec(type: kinds.Float, name: str, order: ByteOrder) -> Codec:
@@ -101,6 +104,8 @@ def float_codec(type: kinds.Float, name: str, order: ByteOrder) -> Codec:
         except OverflowError:
             raise BpfValueError(f"{shown(value)} is out of range for {name}") from None
         except struct.error:
+            if isinstance(value, int):  # too large even for Python's own float
+                raise BpfValueError(f"{shown(value)} is out of range for {name}") from None
             raise BpfTypeError(f"{shown(value)} is no number, and {name} takes one") from None
 
     # Not for "f": memoryview would store what is out of range as infinity.

@@ -115,7 +115,7 @@ class Pieces(Struct):
     ("cls", "expected"),
     [
         (Swapped, [(".packets", "declared at offset 8, found at offset 0", "")]),
-        (Narrow, [(".packets", "declared u32 (4 bytes), found __u64 (8 bytes)", "declare u64")]),
+        (Narrow, [(".packets", "declared u32 (4 bytes), found __u64 (8 bytes)", "")]),
         (Signed, [(".packets", "declared s64 (8 bytes), found __u64 (8 bytes)", "it is unsigned; declare u64")]),
         (Missing, [(".bytes", "not declared, found __u64 (8 bytes) at offset 8", "")]),
         (MissingLast, [(".mode", "not declared, found __u8 (1 byte) at offset 20", "")]),

@@ -143,7 +143,8 @@ def test_not_a_number(annotation: Any) -> None:
 
 
 @pytest.mark.parametrize(("annotation", "name", "value"), [(f32, "f32", 1e39), (f32, "f32", -1e300),
-                                                           (f64, "f64", 10**400), (f32, "f32", 10**400)])  # fmt: skip
+                                                           (f64, "f64", 10**400), (f32, "f32", 10**400)],
+                         ids=["f32", "f32-negative", "f64", "f32-int"])  # fmt: skip
 def test_float_out_of_range(annotation: Any, name: str, value: float) -> None:
     with pytest.raises(BpfValueError, match=f"out of range for {name}"):
         codec(annotation).encode(value)

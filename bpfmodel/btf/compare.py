@@ -121,7 +121,7 @@ class Placed(NamedTuple):
     attribute: str
 
 
-MAX_MEMBERS = 1 << 16
+MAX_MEMBERS = 1 << 14
 """More members than any real struct has, those of anonymous ones included; hostile ones can have 2**64."""
 
 

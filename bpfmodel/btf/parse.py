@@ -19,6 +19,8 @@ from .endless import refuse_endless
 ByteOrder = Literal["little", "big"]
 
 MAGIC = 0xEB9F
+MAX_NAME = 4096
+"""Eight times what the kernel takes. Hostile names run into each other, and add up to any size."""
 
 (
     _INT, _PTR, _ARRAY, _STRUCT, _UNION, _ENUM, _FWD, _TYPEDEF, _VOLATILE, _CONST, _RESTRICT, _FUNC, _FUNC_PROTO, _VAR,
@@ -117,11 +119,13 @@ class _Parser:
         if found is None:
             if offset >= len(self.strings):
                 raise SourceError(f"BTF names a string at {offset}, beyond its {len(self.strings)} bytes of strings")
+            end = self.strings.find(b"\0", offset, offset + MAX_NAME + 1)
+            if end < 0:
+                raise SourceError(f"BTF has a name of more than {MAX_NAME} bytes")
             if self.text is not None:
-                found = self.text[offset : self.text.index("\0", offset)]
+                found = self.text[offset:end]
             else:
-                raw = self.strings[offset : self.strings.index(b"\0", offset)]
-                found = raw.decode("utf-8", "backslashreplace")
+                found = self.strings[offset:end].decode("utf-8", "backslashreplace")
             self.names[offset] = found
         return found
 

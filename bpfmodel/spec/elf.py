@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..btf.parse import ByteOrder
+from ..btf.parse import MAX_NAME, ByteOrder
 from ..errors import SourceError
 
 SHT_PROGBITS, SHT_SYMTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 1, 2, 4, 8, 9
@@ -91,6 +91,8 @@ def read_elf(data: bytes) -> Elf:
         if stored and offset + stored > len(data):
             raise SourceError(f"truncated: section {name or number} ends at byte {offset + stored} of {len(data)}")
         sections.append(Section(number, name, kind, flags, size, link, info, view[offset : offset + stored]))
+    if sum(len(section.data) for section in sections) > len(data):
+        raise SourceError("a broken ELF file: its sections overlap")  # and would add up to any size
     mark = "<" if order == "little" else ">"
     table = next((section for section in sections if section.kind == SHT_SYMTAB), None)
     symbols = tuple(_symbols(table, sections, mark)) if table else ()
@@ -167,9 +169,11 @@ def _structs(order: ByteOrder) -> Any:
 
 
 def _string(strings: bytes, offset: int, what: str) -> str:
-    end = strings.find(b"\0", offset)
+    end = strings.find(b"\0", offset, offset + MAX_NAME + 1)
     if end < 0:
-        raise SourceError(f"a broken ELF file: {what} lies at {offset}, beyond its {len(strings)} bytes of strings")
+        raise SourceError(
+            f"a broken ELF file: {what} at byte {offset} of {len(strings)} does not end, or not within {MAX_NAME} bytes"
+        )
     return strings[offset:end].decode("utf-8", "backslashreplace")
 
 
@@ -183,7 +187,7 @@ def _symbols(table: Section, sections: list[Section], mark: str) -> Iterator[Sym
     for name, info, other, section, value, size in row.iter_unpack(_whole(table, row.size)):
         if not name:
             shown = ""
-        elif text is not None and (end := text.find("\0", name)) >= 0:
+        elif text is not None and (end := text.find("\0", name, name + MAX_NAME + 1)) >= 0:
             shown = text[name:end]
         else:
             shown = _string(names, name, "a symbol's name")

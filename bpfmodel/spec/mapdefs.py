@@ -143,7 +143,8 @@ def _values(name: str, member: kinds.Member, nested: bool) -> MapSpec | None:
 
 
 def _struct_ops(elf: Elf, section: Section, datasec: kinds.Datasec | None) -> dict[str, MapSpec]:
-    types = {entry.var.name: entry.var.type for entry in datasec.entries} if datasec else {}  # type: ignore[attr-defined]
+    entries = datasec.entries if datasec else ()
+    types = {entry.var.name: entry.var.type for entry in entries if isinstance(entry.var, kinds.Var)}
     found = {}
     for start, name in _symbols(elf, section):
         value = types.get(name)

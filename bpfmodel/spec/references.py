@@ -9,9 +9,11 @@ import struct
 from bisect import bisect_right
 from typing import NamedTuple
 
+from ..errors import SourceError
 from .elf import SHN_UNDEF, STT_FUNC, STT_SECTION, Elf, Section, Symbol
 
 R_BPF_64_64, R_BPF_64_32 = 1, 10
+MAX_FUNCTIONS = 256  # BPF_MAX_SUBPROGS in kernel/bpf/verifier.c
 _LD_IMM64, _CALL = 0x18, 0x85
 _PSEUDO_CALL = 1
 
@@ -64,7 +66,11 @@ class References:
             offsets.sort()
 
     def of(self, section: int, start: int) -> Used:
-        """Return what the function at this place refers to."""
+        """Return what the function at this place refers to.
+
+        Raises:
+            SourceError: it calls more functions than any kernel takes.
+        """
         used, seen, todo = Used(set(), set()), set(), [(section, start)]
         while todo:
             key = todo.pop()
@@ -72,6 +78,8 @@ class References:
             if function is None or key in seen:
                 continue
             seen.add(key)
+            if len(seen) > MAX_FUNCTIONS:
+                raise SourceError(f"a program calls more than {MAX_FUNCTIONS} functions, and the kernel takes no more")
             used.maps.update(function.maps)
             used.variables.update(function.variables)
             todo += function.calls

@@ -120,10 +120,10 @@ def test_enum_of_another_width(width: Any, size: int, signed: bool) -> None:
 @pytest.mark.parametrize(
     ("annotation", "words"),
     [
-        (Annotated[made({"A": 256}), u8], r"E: members from 0 to 256 do not fit into 1 bytes"),
-        (Annotated[made({"A": -1}), u8], r"E: members from -1 to 0 do not fit"),
-        (Annotated[made({"A": 128}), s8], r"E: members from 0 to 128 do not fit"),
-        (made({"A": 2**64}), r"E: members from 0 to 18446744073709551616 do not fit into 8 bytes"),
+        (Annotated[made({"A": 256}), u8], "E: members from 256 to 256 do not fit into 1 bytes"),
+        (Annotated[made({"A": -1}), u8], "E: members from -1 to -1 do not fit"),
+        (Annotated[made({"A": 128}), s8], "E: members from 128 to 128 do not fit"),
+        (made({"A": 2**64}), "E: members from 18446744073709551616 to 18446744073709551616 do not fit into 8 bytes"),
         (made({"A": -1, "B": 2**63}), r"E: members from -1 to 9223372036854775808 do not fit"),
         (made({"A": "x"}, enum.Enum), "E is no integer enum: derive it from IntEnum or IntFlag"),
         (made({"A": 1}, enum.Enum), "E is no integer enum"),
@@ -219,11 +219,6 @@ def test_refused_members(annotation: Any, words: str) -> None:
 def test_a_bitfield_is_of_an_integer(annotation: Any) -> None:
     with pytest.raises(DeclarationError, match="x"):
         type("Holder", (Struct,), {"__annotations__": {"x": Bits[annotation, L[3]]}})
-
-
-def test_an_alignment_of_zero_is_none() -> None:
-    with pytest.raises(DeclarationError, match="power of two, not 0"):
-        type("Holder", (Struct,), {"__annotations__": {"x": Annotated[u32, Align(0)]}})
 
 
 def test_a_struct_without_members() -> None:

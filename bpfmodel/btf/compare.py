@@ -133,17 +133,19 @@ def reachable(composite: kinds.Composite) -> Iterator[Placed]:
     Raises:
         SourceError: there are more than `MAX_MEMBERS`.
     """
-    for count, member in enumerate(_reachable(composite, 0)):
-        if count == MAX_MEMBERS:
+    # A stack and no recursion, so that members without a name count as well, though they are not returned.
+    todo, seen = [iter([(member, 0) for member in composite.members])], 0
+    while todo:
+        member, base = next(todo[-1], (None, 0))
+        if member is None:
+            todo.pop()
+            continue
+        seen += 1
+        if seen > MAX_MEMBERS:
             raise SourceError(f"{c_name(composite)} has more than {MAX_MEMBERS} members")
-        yield member
-
-
-def _reachable(composite: kinds.Composite, base: int) -> Iterator[Placed]:
-    for member in composite.members:
         bare, offset, bits = strip(member.type), base + member.offset, member.bits
         if not member.name and isinstance(bare, kinds.Composite):
-            yield from _reachable(bare, offset)
+            todo.append(iter([(inner, offset) for inner in bare.members]))
             continue
         if not bits and isinstance(bare, kinds.Int) and bare.bits != bare.size * 8:
             offset, bits = offset + bare.offset, bare.bits

@@ -36,6 +36,7 @@ from .errors import (
     ReadOnlyError,
     RunError,
     SourceError,
+    UndefinedNameError,
     VerifierError,
 )
 from .handles.field import Field
@@ -176,6 +177,7 @@ __all__ = [
     "TC",
     "Tracepoint",
     "Tracing",
+    "UndefinedNameError",
     "Union",
     "Var",
     "VariableSpec",

@@ -4,6 +4,7 @@
 
     BpfModelError
     ├── DeclarationError (TypeError)      a class body that cannot be understood
+    │   └── UndefinedNameError (NameError)  an annotation names what is not defined, or not yet
     ├── SourceError (ValueError)          bytes that are no usable BPF object
     ├── MismatchError (TypeError)         a declaration and an object disagree; .findings lists how
     ├── ConstantError (ValueError)        constants that cannot be rewritten; .findings lists why
@@ -62,6 +63,10 @@ class BpfModelError(Exception):
 
 class DeclarationError(BpfModelError, TypeError):
     """A class body cannot be understood: an unknown annotation, a bad length, a name bound twice."""
+
+
+class UndefinedNameError(DeclarationError, NameError):
+    """An annotation names what is defined nowhere, or only later; it is looked up again at each use until it is there."""
 
 
 class SourceError(BpfModelError, ValueError):

@@ -82,7 +82,7 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
                 raise DeclarationError("a part is neither optional nor renamed: its own fields are")
             return Declaration(owner, attribute, name, "part", origin)
     except DeclarationError as error:
-        raise DeclarationError(f"{where}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
     raise _unknown(where, annotation)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from ..errors import DeclarationError
+from ..errors import DeclarationError, UndefinedNameError
 from ..handles.field import AnyField, Field
 from ..types.annotations import Body, body_of, mangled, unmangled
 from ..types.options import NOTHING
@@ -29,7 +29,7 @@ class Declarative:
         cls.__bpf_defaults__ = {unmangled(cls, name): cls.__dict__[name] for name in names if name in cls.__dict__}
         try:
             fields_of(cls)
-        except NameError:
+        except UndefinedNameError:
             # A name that is defined later: understood at first use. The keys need no annotation but their names.
             for name in names:
                 _put_key(cls, unmangled(cls, name), Field(cls, unmangled(cls, name)))
@@ -39,8 +39,7 @@ def fields_of(cls: type[Any]) -> dict[str, Declaration]:
     """Return the fields of a class by attribute, those it inherits first. The one place that makes them.
 
     Raises:
-        NameError: an annotation names what is not defined, or not yet.
-        DeclarationError: the class declares what no object could hold.
+        DeclarationError: the class declares what no object could hold; UndefinedNameError where a name is missing.
     """
     known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_fields__")
     if known is not None:
@@ -96,10 +95,7 @@ def flat(cls: type[Any]) -> list[Declaration]:
     Raises:
         DeclarationError: an annotation cannot be understood, or a name in one is defined nowhere.
     """
-    try:
-        return list(_walk(fields_of(cls), (), (cls,)))
-    except NameError as error:
-        raise DeclarationError(f"{cls.__qualname__}: an annotation names what is not defined: {error}") from error
+    return list(_walk(fields_of(cls), (), (cls,)))
 
 
 def _walk(fields: dict[str, Declaration], path: tuple[str, ...], within: tuple[type, ...]) -> Iterator[Declaration]:

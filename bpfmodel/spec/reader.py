@@ -6,6 +6,7 @@ Source of the rules: libbpf's ``src/libbpf.c`` (which symbols are programs, whic
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ class _Reader:
         maps = self._data_maps(variables)
         maps.update(read_maps(self.elf, self.datasecs, self.absent))
         license = self._license()
-        programs = self._programs(references, maps, license)
+        programs = self._programs(references, variables.keys(), license)
         self._explain_others(maps, variables, programs)
         return Contents(maps, programs, variables, self.types, self.elf.byte_order, self.has_btf, license, self.absent)
 
@@ -180,7 +181,7 @@ class _Reader:
         section = self.elf.section("license")
         return bytes(section.data).partition(b"\0")[0].decode("utf-8", "backslashreplace") if section else ""
 
-    def _programs(self, references: References, maps: dict[str, MapSpec], license: str) -> dict[str, ProgramSpec]:
+    def _programs(self, references: References, variables: Set[str], license: str) -> dict[str, ProgramSpec]:
         found: dict[str, ProgramSpec] = {}
         for symbol in self.elf.symbols:
             section = self.elf.sections[symbol.section] if symbol.section < len(self.elf.sections) else None
@@ -201,7 +202,7 @@ class _Reader:
                 symbol.name, section.name, info.prog_type if info else ProgType.UNSPEC,
                 info.attach_type if info else None, info.attach_to if info else "", bool(info and info.sleepable),
                 not section.name.startswith("?"), license, bytes(section.data[symbol.value : end]),
-                tuple(sorted(used.maps)), tuple(sorted(used.variables)),
+                tuple(sorted(used.maps)), tuple(sorted(used.variables & variables)),
             )  # fmt: skip
         return found
 

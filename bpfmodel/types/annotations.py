@@ -12,7 +12,7 @@ import typing
 from collections import ChainMap
 from typing import Any, ClassVar, get_origin
 
-from ..errors import DeclarationError
+from ..errors import DeclarationError, UndefinedNameError
 
 _CO_OPTIMIZED = 1  # of the inspect module, which is slow to import: the code is a function's
 
@@ -39,7 +39,7 @@ class Body:
         """Evaluate the annotations this class itself wrote, in order; class variables are left out.
 
         Raises:
-            NameError: a name is not defined, or not yet.
+            UndefinedNameError: a name is not defined, or not yet.
             DeclarationError: an annotation cannot be evaluated for another reason.
         """
         if self._hints is None:
@@ -54,8 +54,10 @@ class Body:
             # A class of its own: get_type_hints would else walk the bases too, each in this module's namespace.
             holder = types.new_class("holder", (), {}, lambda body: body.update(__annotations__=written))
             hints = typing.get_type_hints(holder, self._globals, names, include_extras=True)
-        except NameError:
-            raise
+        except NameError as error:
+            raise UndefinedNameError(
+                f"{self.cls.__qualname__}: an annotation names what is not defined: {error}"
+            ) from None
         except Exception as error:  # whatever the text of an annotation does when it is evaluated
             raise DeclarationError(f"{self.cls.__qualname__}: an annotation cannot be evaluated: {error}") from error
         return {

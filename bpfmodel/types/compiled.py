@@ -27,7 +27,7 @@ from ..btf.kinds import strip
 from ..btf.layout import size_of
 from ..btf.parse import ByteOrder
 from .base import Buffer, Make
-from .numbers import FLOATS, INTS, enum_member, mark
+from .numbers import FLOATS, INTS, bit_value, enum_member, mark
 from .sequences import array_form, text_of
 from .source import compiled
 
@@ -154,7 +154,8 @@ class _Generator:
             value = f"({whole} >> {low} & {(1 << bits) - 1:#x})"
             if getattr(strip(type), "signed", False):
                 value = f"(({value} ^ {1 << bits - 1:#x}) - {1 << bits - 1:#x})"
-            found.append((name, self.read_enum(strip(type), value)))
+            convert = bit_value(type)
+            found.append((name, value if convert is int else f"{self.name(convert)}({value})"))
         return found
 
     def value(self, type: kinds.Type, offset: int) -> str:

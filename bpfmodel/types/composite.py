@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 from ..btf import kinds
 from ..btf.layout import Slot, lay_out
-from ..errors import BpfTypeError, DeclarationError
-from .annotations import Body, body_of, unmangled
+from ..errors import BpfTypeError, DeclarationError, UndefinedNameError
+from .annotations import Body, body_of, mangled, unmangled
 from .lowering import slot
 from .options import NOTHING, FieldOptions
+
+_NOT_YET = kinds.Struct("", 0, ())
 
 
 class Composite:
@@ -19,7 +22,7 @@ class Composite:
     __bpf_body__: ClassVar[Body]
     __bpf_options__: ClassVar[tuple[bool, int]]
     __bpf_given__: ClassVar[dict[str, FieldOptions]]
-    __bpf_made__: ClassVar[kinds.Composite]
+    __bpf_made__: ClassVar[kinds.Composite | None]
 
     def __init_subclass__(cls, *, packed: bool = False, align: int = 0, **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -38,7 +41,7 @@ class Composite:
                     setattr(cls, name, given.default)
         try:
             cls.__bpf_type__()
-        except NameError:
+        except UndefinedNameError:
             pass  # a name that is defined later: __bpf_type__ tries again at first use
 
     @classmethod
@@ -48,9 +51,16 @@ class Composite:
         Raises:
             DeclarationError: a member cannot be understood, or names what is not defined.
         """
-        made: kinds.Composite | None = cls.__dict__.get("__bpf_made__")
+        made: kinds.Composite | None = cls.__dict__.get("__bpf_made__", _NOT_YET)
         if made is None:
-            made = cls.__bpf_made__ = _lower(cls)
+            raise DeclarationError(f"{cls.__name__} contains itself")
+        if made is _NOT_YET:
+            cls.__bpf_made__ = None  # on the way
+            try:
+                made = cls.__bpf_made__ = _lower(cls)
+            except BaseException:
+                del cls.__bpf_made__
+                raise
         return made
 
     def __repr__(self) -> str:
@@ -64,7 +74,10 @@ class Composite:
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         from .schema import composite_schema
 
-        return composite_schema(cls, handler)
+        made = cls.__bpf_type__()
+        names = [member.attribute for member in made.members]
+        union = isinstance(made, kinds.Union)
+        return composite_schema(cls, handler, {n for n in names if union or default_of(cls, n) is not NOTHING})
 
 
 def promoted(type: kinds.Composite) -> dict[str, str]:
@@ -83,7 +96,19 @@ def refuse_names(cls: type, wrong: Any) -> BpfTypeError:
     return BpfTypeError(f"{cls.__name__} has no member {', '.join(sorted(wrong))}")
 
 
+def default_of(cls: type[Composite], attribute: str) -> Any:
+    """Return the default of a member, or NOTHING; a copy, since values change."""
+    for base in cls.__mro__:
+        if "__bpf_body__" in vars(base):
+            found = vars(base).get(mangled(base, attribute), NOTHING)
+            if found is not NOTHING and not isinstance(found, property):
+                return found if isinstance(found, (int, float, str, bytes)) else copy.deepcopy(found)
+    return NOTHING
+
+
 def _lower(cls: type[Composite]) -> kinds.Composite:
+    if "__bpf_kind__" in cls.__dict__:
+        raise DeclarationError(f"{cls.__name__} is what structs and unions derive from, and no C type itself")
     packed, align = cls.__bpf_options__
     slots: dict[str, Slot] = {}
     for base in reversed(cls.__mro__):
@@ -95,7 +120,7 @@ def _lower(cls: type[Composite]) -> kinds.Composite:
             try:
                 slots[attribute] = slot((given and given.name) or attribute, annotation, attribute)
             except DeclarationError as error:
-                raise DeclarationError(f"{cls.__name__}.{attribute}: {error}") from None
+                raise type(error)(f"{cls.__name__}.{attribute}: {error}") from None
     if not slots:
         raise DeclarationError(f"{cls.__name__} declares no member")
     for attribute, one in list(slots.items())[:-1]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from ..btf import kinds
@@ -12,7 +12,17 @@ from ..btf.render import c_name
 from ..errors import BpfTypeError, BpfValueError, SourceError, shown
 from .base import Buffer, Codec, Make
 from .compiled import TooLarge, named_members, struct_decoder
-from .numbers import bit_bounds, refuse_number
+from .numbers import bit_bounds, bit_value, refuse_number
+
+
+class _Bits(NamedTuple):
+    """Where a bitfield lies in the bytes that hold it, and what makes its value of the number there."""
+
+    span: int
+    shift: int
+    width: int
+    signed: bool
+    value: Callable[[int], Any]
 
 
 class _Part(NamedTuple):
@@ -21,8 +31,7 @@ class _Part(NamedTuple):
     attribute: str
     offset: int
     codec: Codec
-    bits: tuple[int, int, int, bool] | None = None
-    """(bytes that hold it, bits to shift right, width, signed)."""
+    bits: _Bits | None = None
 
 
 def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
@@ -30,7 +39,7 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
     size, cls, name = type.size, type.python, c_name(type)
     parts = [_part(*member, order, make) for member in named_members(type)]
     for part in parts:
-        if part.offset + (part.bits[0] if part.bits else part.codec.size) > size:
+        if part.offset + (part.bits.span if part.bits else part.codec.size) > size:
             raise SourceError(f"{name}: member {part.attribute} lies beyond its {size} bytes")
 
     def values(buffer: Buffer, offset: int) -> dict[str, Any]:
@@ -129,25 +138,23 @@ def _part(attribute: str, type: kinds.Type, offset: int, bits: int, order: ByteO
         if offset % 8:
             raise SourceError(f"member {attribute} lies at bit {offset}, and is no bitfield")
         return _Part(attribute, offset // 8, codec)
-    bare = kinds.strip(type)
     first, last = offset // 8, (offset + bits - 1) // 8
     span = last - first + 1
     # Bit 0 is the lowest bit of the first byte in little-endian BTF, and the highest in big-endian BTF.
     shift = offset - first * 8 if order == "little" else span * 8 - (offset - first * 8) - bits
-    return _Part(attribute, first, codec, (span, shift, bits, bool(getattr(bare, "signed", False))))
+    signed = bool(getattr(kinds.strip(type), "signed", False))
+    return _Part(attribute, first, codec, _Bits(span, shift, bits, signed, bit_value(type)))
 
 
-def _get_bits(buffer: Buffer, offset: int, bits: tuple[int, int, int, bool], order: ByteOrder) -> int:
-    span, shift, width, signed = bits
-    value = int.from_bytes(buffer[offset : offset + span], order) >> shift & (1 << width) - 1
-    return value - (1 << width) if signed and value >> width - 1 else value
+def _get_bits(buffer: Buffer, offset: int, bits: _Bits, order: ByteOrder) -> Any:
+    number = int.from_bytes(buffer[offset : offset + bits.span], order) >> bits.shift & (1 << bits.width) - 1
+    return bits.value(number - (1 << bits.width) if bits.signed and number >> bits.width - 1 else number)
 
 
-def _put_bits(raw: bytearray, offset: int, bits: tuple[int, int, int, bool], value: Any, order: ByteOrder) -> None:
-    span, shift, width, signed = bits
-    low, high = bit_bounds(width, signed)
+def _put_bits(raw: bytearray, offset: int, bits: _Bits, value: Any, order: ByteOrder) -> None:
+    low, high = bit_bounds(bits.width, bits.signed)
     if not hasattr(value, "__index__") or not low <= value.__index__() <= high:
-        raise refuse_number(value, f"a bitfield of {width} bits", low, high)
-    whole = int.from_bytes(raw[offset : offset + span], order)
-    whole = whole & ~((1 << width) - 1 << shift) | (value.__index__() & (1 << width) - 1) << shift
-    raw[offset : offset + span] = whole.to_bytes(span, order)
+        raise refuse_number(value, f"a bitfield of {bits.width} bits", low, high)
+    mask = (1 << bits.width) - 1
+    whole = int.from_bytes(raw[offset : offset + bits.span], order) & ~(mask << bits.shift)
+    raw[offset : offset + bits.span] = (whole | (value.__index__() & mask) << bits.shift).to_bytes(bits.span, order)

@@ -84,6 +84,8 @@ def slot(name: str, annotation: Any, attribute: str = "") -> Slot:
             type.python, "Array[u32, L[4]]"
         )
         raise DeclarationError(f"{type.name} has no C type, so it has no place in a struct: write one such as {hint}")
+    if bits and not (isinstance(type, (kinds.Int, kinds.Enum)) and type.size <= 8):
+        raise DeclarationError(f"{name}: a bitfield is of an integer of 1 to 8 bytes, a bool or an enum")
     return Slot(name, type, bits, align, attribute)
 
 
@@ -110,6 +112,8 @@ def _scalar(scalar: Scalar) -> kinds.Type:
 
 
 def _enum(cls: type[enum.Enum], base: Scalar | None = None) -> kinds.Enum:
+    if base is not None and (base.kind != "int" or base.size > 8):
+        raise DeclarationError(f"{cls.__name__}: an enum is as wide as an integer of 1 to 8 bytes, and not as {base}")
     members = [(name, member.value) for name, member in cls.__members__.items()]
     if not issubclass(cls, int) or any(not isinstance(value, int) for _, value in members):
         raise DeclarationError(f"{cls.__name__} is no integer enum: derive it from IntEnum or IntFlag")

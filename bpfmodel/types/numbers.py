@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from ..btf import kinds
@@ -122,7 +123,7 @@ def enum_codec(type: kinds.Enum, name: str, order: ByteOrder) -> Codec:
     return Codec(type.size, lambda buffer, offset: member(plain.decode(buffer, offset)), plain.encode)
 
 
-def enum_member(cls: Any) -> Any:
+def enum_member(cls: Any) -> Callable[[int], Any]:
     """Return the function that turns a number into an enum's member, or leaves it a number: programs may store any."""
 
     def member(value: int) -> Any:
@@ -132,3 +133,13 @@ def enum_member(cls: Any) -> Any:
             return value
 
     return member
+
+
+def bit_value(type: kinds.Type) -> Callable[[int], Any]:
+    """Return what makes the value of a bitfield of the number in its bits: a bool, an enum's member, or itself."""
+    bare = kinds.strip(type)
+    if isinstance(bare, kinds.Int) and bare.is_bool:
+        return bool
+    if isinstance(bare, kinds.Enum) and bare.python is not None:
+        return enum_member(bare.python)
+    return int

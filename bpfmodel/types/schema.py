@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Set
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
@@ -27,12 +29,14 @@ def python_type(type: kinds.Type) -> Any:
     if isinstance(bare, kinds.Ptr):
         return Annotated[int, Field(ge=0, le=(1 << 64) - 1)]
     if isinstance(bare, kinds.Float):
-        return Annotated[float, AfterValidator(_fits(type))]
+        return Annotated[float, AfterValidator(_fits(type)), PlainSerializer(_json_float, when_used="json")]
     if isinstance(bare, kinds.Enum) and bare.python is not None:
         return bare.python
     if isinstance(bare, kinds.Array):
         if bare.python is str:
-            return Annotated[str, AfterValidator(_fits(type))]
+            return Annotated[
+                str, AfterValidator(_fits(type)), PlainSerializer(_json_text, return_type=str, when_used="json")
+            ]
         if bare.python is bytes:
             return Annotated[
                 bytes,
@@ -52,6 +56,16 @@ def _from_hex(value: Any) -> Any:
     return bytes.fromhex(value.replace(":", "")) if isinstance(value, str) else value
 
 
+def _json_float(value: float) -> float | str:
+    """Spell what JSON has no number for: ``inf``, ``-inf``, ``nan``."""
+    return value if math.isfinite(value) else str(value)
+
+
+def _json_text(value: str) -> str:
+    r"""Spell bytes that are no UTF-8 as ``\xff``: JSON has no text for them, and a dump must not fail over one name."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def _fits(type: kinds.Type) -> Any:
     codec = codec_for(type, "little")
 
@@ -63,8 +77,11 @@ def _fits(type: kinds.Type) -> Any:
     return fits
 
 
-def composite_schema(cls: Any, handler: Any) -> Any:
-    """Return the schema of a Struct or Union class: an instance, or a mapping of members, which becomes one."""
+def composite_schema(cls: Any, handler: Any, optional: Set[str]) -> Any:
+    """Return the schema of a Struct or Union class: an instance, or a mapping of members, which becomes one.
+
+    `optional` are the attributes that may be missing.
+    """
     made = cls.__bpf_type__()
     union = isinstance(made, kinds.Union)
     fields = {}
@@ -74,7 +91,7 @@ def composite_schema(cls: Any, handler: Any) -> Any:
             signed = bool(getattr(kinds.strip(member.type), "signed", False))
             low, high = bit_bounds(member.bits, signed)
             annotation = Annotated[int, Field(ge=low, le=high)]
-        required = not union and not hasattr(cls, member.attribute)
+        required = member.attribute not in optional
         fields[member.attribute] = core_schema.typed_dict_field(handler.generate_schema(annotation), required=required)
     mapping = core_schema.typed_dict_schema(fields, extra_behavior="forbid")
 

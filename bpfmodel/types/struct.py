@@ -5,12 +5,13 @@ The class has the layout that C gives its members; a value is a plain object wit
 
 from __future__ import annotations
 
+import sys
 from typing import Any, dataclass_transform
 
 from ..btf import kinds
 from ..btf.layout import fitted
 from ..errors import BpfTypeError, BpfValueError
-from .composite import Composite, promoted, refuse_names
+from .composite import Composite, default_of, promoted, refuse_names
 from .options import NOTHING, field
 
 
@@ -36,7 +37,7 @@ class Struct(Composite):
 
     __bpf_kind__ = kinds.Struct
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, /, *args: Any, **kwargs: Any) -> None:
         cls = type(self)
         members = cls.__bpf_type__().members
         if len(args) > len(members):
@@ -50,7 +51,7 @@ class Struct(Composite):
             values[member.attribute] = _given(cls, member, kwargs)
         if kwargs:
             raise refuse_names(cls, kwargs)
-        _check(cls, self)
+        _settle(cls, self)
 
     def __eq__(self, other: object) -> bool:
         return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
@@ -63,7 +64,7 @@ def _given(cls: type[Struct], member: kinds.Member, kwargs: dict[str, Any]) -> A
     """Take a member's value out of the keywords, or its default; an anonymous member's from those of its members."""
     value = kwargs.pop(member.attribute, NOTHING)
     if value is NOTHING:
-        value = getattr(cls, member.attribute, NOTHING)
+        value = default_of(cls, member.attribute)
     if value is not NOTHING:
         return value
     inner = kinds.strip(member.type)
@@ -74,8 +75,11 @@ def _given(cls: type[Struct], member: kinds.Member, kwargs: dict[str, Any]) -> A
     raise BpfTypeError(f"{cls.__name__} needs a value for {member.attribute}")
 
 
-def _check(cls: type[Struct], value: Struct) -> None:
-    """Check the members of a new instance against their C types."""
+def _settle(cls: type[Struct], value: Struct) -> None:
+    """Check the members of a new instance against their C types, and make each what reading it back would give.
+
+    So a dict becomes the nested struct, a number the enum's member, and an ``f32`` is rounded, here and not later.
+    """
     from .codec import codec_for
 
     type = cls.__bpf_type__()
@@ -84,7 +88,8 @@ def _check(cls: type[Struct], value: Struct) -> None:
         items = value.__dict__[last.attribute]
         if hasattr(items, "__len__"):
             type = fitted(type, type.size, len(items))
+    codec = codec_for(type, sys.byteorder)
     try:
-        codec_for(type, "little").encode(value)
+        value.__dict__.update(codec.decode(codec.encode(value), 0).__dict__)
     except BpfValueError as error:
         raise error.within(cls.__name__) from None

@@ -32,7 +32,7 @@ class Union(Composite):
 
     __bpf_kind__ = kinds.Union
 
-    def __init__(self, **member: Any) -> None:
+    def __init__(self, /, **member: Any) -> None:
         cls = type(self)
         if len(member) != 1:
             names = ", ".join(other.attribute for other in cls.__bpf_type__().members)

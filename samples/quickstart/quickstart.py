@@ -14,7 +14,21 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal as L
 
-from bpfmodel import XDP, BpfObjects, Const, CString, Engine, HashMap, MemoryEngine, Program, Struct, Var, engine, u32, u64
+from bpfmodel import (
+    XDP,
+    BpfObjects,
+    Const,
+    CString,
+    Engine,
+    HashMap,
+    MemoryEngine,
+    Program,
+    Struct,
+    Var,
+    engine,
+    u32,
+    u64,
+)
 
 OBJECT = Path(__file__).with_name("quickstart.bpf.o")
 

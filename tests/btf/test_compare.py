@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any, Literal as L  # fmt: skip
+from typing import Annotated, Any  # fmt: skip
+from typing import Literal as L
 
 import pytest
 from support.data import testdata
 
-from bpfmodel import Align, Array, Bits, Bytes, CollectionSpec, CString, Struct, boolean, f32, f64, pointer
-from bpfmodel import s8, s16, s32, s64, s128, u8, u16, u32, u64, u128  # fmt: skip
+from bpfmodel import (  # fmt: skip
+    Align,
+    Array,
+    Bits,
+    Bytes,
+    CollectionSpec,
+    CString,
+    Struct,
+    boolean,
+    f32,
+    f64,
+    pointer,
+    s8,
+    s16,
+    s32,
+    s64,
+    s128,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+)
 from bpfmodel.btf import kinds
 from bpfmodel.btf.compare import compare, reachable, spell
 from bpfmodel.types.lowering import lower
@@ -134,7 +156,9 @@ def test_match(name: str, annotation: Any) -> None:
     assert told(annotation, found(name)) == []
 
 
-@pytest.mark.parametrize(("name", "annotation"), [("wide_var", Wide), ("wide_signed_var", WideSigned), ("wide_var", u64)])
+@pytest.mark.parametrize(
+    ("name", "annotation"), [("wide_var", Wide), ("wide_signed_var", WideSigned), ("wide_var", u64)]
+)
 def test_wide_enums_match(name: str, annotation: Any) -> None:
     assert told(annotation, found(name, ENUM64)) == []
 

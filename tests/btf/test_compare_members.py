@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal as L  # fmt: skip
+from typing import Any  # fmt: skip
+from typing import Literal as L
 
 import pytest
 from support.data import testdata

@@ -174,8 +174,7 @@ def test_depth_that_only_an_attacker_needs(step: str, levels: int) -> None:
         parse(nest(levels, STEPS[step]))
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_the_limit_does_not_depend_on_the_order(reverse: bool) -> None:
+def test_the_limit_does_not_depend_on_the_order() -> None:
     for levels in range(MAX_DEPTH - 3, MAX_DEPTH + 3):
         answers = set()
         for backwards in (False, True):
@@ -311,12 +310,12 @@ def test_integers_with_impossible_bits(bits: int, offset: int) -> None:
 def test_header_fields_that_lie(field: str, value: int) -> None:
     """Whatever the header says: types are read, or a SourceError says why not."""
     writer = everything()
-    try:
-        btf = BTF.from_bytes(writer.build(**{field: value}))  # type: ignore[arg-type]
-    except SourceError as error:
-        assert "BTF" in str(error)
+    blob = writer.build(**{field: value})  # type: ignore[arg-type]
+    if (field, value) in {("type_off", 0), ("type_len", 0)}:
+        BTF.from_bytes(blob)
     else:
-        assert (field, value) in {("type_off", 0), ("type_len", 0)}, btf
+        with pytest.raises(SourceError, match="BTF"):
+            BTF.from_bytes(blob)
 
 
 @pytest.mark.parametrize(("field", "value", "words"), [("magic", 0x9FEC, "magic"), ("version", 2, "version 2")])
@@ -353,10 +352,9 @@ def test_type_section_truncated_at_every_byte() -> None:
         blob = writer.build(type_len=length, str_off=length)[:24] + types + strings
         try:
             found = BTF.from_bytes(blob)
-        except SourceError as error:
-            assert "truncated" in str(error) or "beyond" in str(error)
-        else:
-            assert length in ends and len(found) < len(whole)
+        except SourceError:
+            continue
+        assert length in ends and len(found) < len(whole)
 
 
 def test_types_without_a_size_have_none() -> None:

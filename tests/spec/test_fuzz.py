@@ -21,7 +21,7 @@ import bpfmodel
 from bpfmodel import BpfModelError, CollectionSpec
 
 OBJECTS = sorted(path.name.partition(".")[0] for path in TESTDATA.glob("*.bpf.o"))
-ROUNDS = 500 * int(os.environ.get("BPFMODEL_FUZZ", "1"))
+ROUNDS = 1000 * int(os.environ.get("BPFMODEL_FUZZ", "1"))
 LIMIT = 1.0
 """Seconds that one input may take."""
 MEMORY = 1 << 30
@@ -85,7 +85,9 @@ def truncate(data: bytearray, rng: random.Random) -> None:
 
 def attack_file_header(data: bytearray, rng: random.Random) -> None:
     if len(data) >= 64:
-        offset, letter = rng.choice(((4, "B"), (5, "B"), (16, "H"), (18, "H"), (40, "Q"), (58, "H"), (60, "H"), (62, "H")))
+        offset, letter = rng.choice(
+            ((4, "B"), (5, "B"), (16, "H"), (18, "H"), (40, "Q"), (58, "H"), (60, "H"), (62, "H"))
+        )
         value = rng.choice(LONGS) & (1 << 8 * struct.calcsize(letter)) - 1
         struct.pack_into("<" + letter, data, offset, value)
 
@@ -114,7 +116,11 @@ def attack_btf(data: bytearray, rng: random.Random) -> None:
         return
     mark = "<" if little >= 0 else ">"
     limit = min(len(data) - 4, start + 3000)
-    at = start + 4 * rng.randrange((limit - start) // 4) if rng.random() < 0.8 else start + rng.choice((4, 8, 12, 16, 20))
+    at = (
+        start + 4 * rng.randrange((limit - start) // 4)
+        if rng.random() < 0.8
+        else start + rng.choice((4, 8, 12, 16, 20))
+    )
     word = struct.unpack_from(mark + "I", data, at)[0]
     chosen = rng.choice((rng.choice(WORDS), rng.randrange(200), word ^ 1 << rng.randrange(32), word + 1))
     struct.pack_into(mark + "I", data, at, chosen & 0xFFFFFFFF)

@@ -41,9 +41,7 @@ def named(type: kinds.Type | None) -> str:
         ("jmp", MapType.PROG_ARRAY, (4, 4), 3, ("__u32", "")),
     ],
 )
-def test_map(
-    name: str, type: MapType, sizes: tuple[int, int], max_entries: int, types: tuple[str, str]
-) -> None:
+def test_map(name: str, type: MapType, sizes: tuple[int, int], max_entries: int, types: tuple[str, str]) -> None:
     spec = MAPS[name]
     assert (spec.type, (spec.key_size, spec.value_size), spec.max_entries) == (type, sizes, max_entries)
     assert (named(spec.key), named(spec.value)) == types

@@ -42,16 +42,12 @@ KNOWN = {
     "kprobe.multi/bpf_*": info("kprobe.multi+", P.KPROBE, A.TRACE_KPROBE_MULTI, "bpf_*"),
     "kprobe.session/f": info("kprobe.session+", P.KPROBE, A.TRACE_KPROBE_SESSION, "f"),
     "uprobe//bin/true:main": info("uprobe+", P.KPROBE, to="/bin/true:main"),
-    "uretprobe.multi.s/p:f": info(
-        "uretprobe.multi.s+", P.KPROBE, A.TRACE_UPROBE_MULTI, "p:f", sleepable=True
-    ),
+    "uretprobe.multi.s/p:f": info("uretprobe.multi.s+", P.KPROBE, A.TRACE_UPROBE_MULTI, "p:f", sleepable=True),
     "usdt/libc.so.6:libc:setjmp": info("usdt+", P.KPROBE, to="libc.so.6:libc:setjmp"),
     "ksyscall/openat": info("ksyscall+", P.KPROBE, to="openat"),
     "tracepoint": info("tracepoint+", P.TRACEPOINT),
     "tp/syscalls/sys_enter_openat": info("tp+", P.TRACEPOINT, to="syscalls/sys_enter_openat"),
-    "?tracepoint/sched/sched_switch": info(
-        "tracepoint+", P.TRACEPOINT, to="sched/sched_switch", autoload=False
-    ),
+    "?tracepoint/sched/sched_switch": info("tracepoint+", P.TRACEPOINT, to="sched/sched_switch", autoload=False),
     "raw_tp/sys_enter": info("raw_tp+", P.RAW_TRACEPOINT, to="sys_enter"),
     "raw_tracepoint.w/x": info("raw_tracepoint.w+", P.RAW_TRACEPOINT_WRITABLE, to="x"),
     "raw_tp.s/sys_enter": info("raw_tp.s+", P.RAW_TRACEPOINT, to="sys_enter", sleepable=True),
@@ -205,9 +201,7 @@ def test_sleepable_is_in_the_name() -> None:
         assert d.xdp_frags == base.startswith("xdp.frags"), d
 
 
-@pytest.mark.parametrize(
-    "definition", [d for d in DEFINITIONS if d.pattern.endswith(".s+")], ids=lambda d: d.pattern
-)
+@pytest.mark.parametrize("definition", [d for d in DEFINITIONS if d.pattern.endswith(".s+")], ids=lambda d: d.pattern)
 def test_sleepable_twin(definition: SectionDefinition) -> None:
     # Apart from sleeping, "name.s" is "name".
     twins = [d for d in DEFINITIONS if d.pattern == definition.pattern[: -len(".s+")] + "+"]
@@ -289,9 +283,7 @@ def installed() -> Libbpf | None:
 INSTALLED = installed()
 # Asked is only what the installed libbpf can know; without one there is nothing to ask, and no test.
 ASKED = [INSTALLED] if INSTALLED else []
-KNOWN_TO_IT = [
-    (lib, d.pattern) for lib in ASKED for d in DEFINITIONS if lib.version >= SINCE.get(d.pattern, (1, 0))
-]
+KNOWN_TO_IT = [(lib, d.pattern) for lib in ASKED for d in DEFINITIONS if lib.version >= SINCE.get(d.pattern, (1, 0))]
 
 
 @pytest.fixture
@@ -382,9 +374,7 @@ def test_deprecated_names_are_aliases() -> None:
     assert MapType["PERCPU_CGROUP_STORAGE_DEPRECATED"] is MapType.PERCPU_CGROUP_STORAGE
 
 
-@pytest.mark.parametrize(
-    ("name_of", "known"), [(map_type, MapType.HASH), (prog_type, P.XDP), (attach_type, A.XDP)]
-)
+@pytest.mark.parametrize(("name_of", "known"), [(map_type, MapType.HASH), (prog_type, P.XDP), (attach_type, A.XDP)])
 def test_unknown_number_stays_an_int(name_of: Callable[[int], int], known: int) -> None:
     assert name_of(int(known)) is known
     assert name_of(9999) == 9999

@@ -125,9 +125,7 @@ class Assembly:
             for offset, name in variable.references:
                 target = self._places[name]
                 symbol = target.section_symbol if target.symbol is None else target.symbol
-                self.elf.add_relocation(
-                    place.section, place.offset + offset, symbol, elfwriter.R_BPF_64_ABS64
-                )
+                self.elf.add_relocation(place.section, place.offset + offset, symbol, elfwriter.R_BPF_64_ABS64)
 
     def _add_section(self, name: str, data: bytes, align: int, size: int, code: bool = False) -> None:
         flags = elfwriter.ALLOC
@@ -225,9 +223,7 @@ class Assembly:
     def write_btf(self, datasec_sizes: Mapping[str, int], *, linked: bool) -> None:
         """Add functions, variables and DATASECs to the BTF, and write it with its relocations."""
         datasecs: dict[str, list[_DatasecEntry]] = {}
-        targets: dict[str, int | Variable] = {
-            variable.name: variable for variable in reversed(self.variables)
-        }
+        targets: dict[str, int | Variable] = {variable.name: variable for variable in reversed(self.variables)}
         for program in self.programs:
             proto = self.btf.func_proto(self.btf.common("int"), [("ctx", self.btf.ptr(0))])
             self.btf.func(program.name, proto, _linkage(program.bind))
@@ -253,9 +249,7 @@ class Assembly:
         relocations = []
         for name, entries in sorted(datasecs.items()):
             size = datasec_sizes.get(name, self._section_sizes.get(name, 0) if linked else 0)
-            datasec = self.btf.datasec(
-                name, [(entry.var, entry.offset, entry.size) for entry in entries], size
-            )
+            datasec = self.btf.datasec(name, [(entry.var, entry.offset, entry.size) for entry in entries], size)
             start = HEADER_SIZE + self.btf.type_offset(datasec) + _DATASEC_OFFSET_AT
             relocations += [
                 (start + number * _DATASEC_ENTRY_SIZE, entry.symbol)

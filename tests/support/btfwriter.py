@@ -145,9 +145,7 @@ class BtfWriter:
 
     # Scalars
 
-    def int_(
-        self, name: Name, size: int, encoding: int = 0, *, bits: int | None = None, bit_offset: int = 0
-    ) -> int:
+    def int_(self, name: Name, size: int, encoding: int = 0, *, bits: int | None = None, bit_offset: int = 0) -> int:
         """Add an INT; `bits` and `bit_offset` describe the older form of bitfields."""
         width = size * 8 if bits is None else bits
         payload = self._words((encoding & 0xF) << 24 | (bit_offset & 0xFF) << 16 | width & 0xFF)
@@ -208,9 +206,7 @@ class BtfWriter:
         index_type = self.common("__ARRAY_SIZE_TYPE__") if index is None else index
         return self.raw("", Kind.ARRAY, payload=self._words(element, index_type, count))
 
-    def struct(
-        self, name: Name, size: int, members: Iterable[MemberLike] = (), *, legacy: bool = False
-    ) -> int:
+    def struct(self, name: Name, size: int, members: Iterable[MemberLike] = (), *, legacy: bool = False) -> int:
         """Add a STRUCT. Any bitfield among the members sets the kind flag and moves widths into the members.
 
         With `legacy`, widths given are left out and the kind flag stays unset: the width is then that of the
@@ -218,15 +214,11 @@ class BtfWriter:
         """
         return self._aggregate(Kind.STRUCT, name, size, members, legacy)
 
-    def union(
-        self, name: Name, size: int, members: Iterable[MemberLike] = (), *, legacy: bool = False
-    ) -> int:
+    def union(self, name: Name, size: int, members: Iterable[MemberLike] = (), *, legacy: bool = False) -> int:
         """Add a UNION; bitfields are as in `struct`."""
         return self._aggregate(Kind.UNION, name, size, members, legacy)
 
-    def _aggregate(
-        self, kind: Kind, name: Name, size: int, members: Iterable[MemberLike], legacy: bool
-    ) -> int:
+    def _aggregate(self, kind: Kind, name: Name, size: int, members: Iterable[MemberLike], legacy: bool) -> int:
         entries = [Member(*member) for member in members]
         kind_flag = not legacy and any(member.bits is not None for member in entries)
         payload = bytearray()
@@ -242,9 +234,7 @@ class BtfWriter:
 
     # Functions, variables, sections
 
-    def func_proto(
-        self, returns: int = 0, params: Sequence[tuple[Name, int]] = (), *, variadic: bool = False
-    ) -> int:
+    def func_proto(self, returns: int = 0, params: Sequence[tuple[Name, int]] = (), *, variadic: bool = False) -> int:
         """Add a FUNC_PROTO; a variadic one ends in a nameless parameter of type void."""
         entries = [*params, ("", 0)] if variadic else params
         payload = b"".join(self._words(self.add_string(name), type_id) for name, type_id in entries)

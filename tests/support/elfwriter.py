@@ -114,9 +114,7 @@ class ElfWriter:
     relocations, `.symtab`, `.strtab` and `.shstrtab`.
     """
 
-    def __init__(
-        self, byte_order: ByteOrder = "little", machine: int = EM_BPF, *, file_type: int = ET_REL
-    ) -> None:
+    def __init__(self, byte_order: ByteOrder = "little", machine: int = EM_BPF, *, file_type: int = ET_REL) -> None:
         self.byte_order: ByteOrder = byte_order
         self.machine = machine
         self.file_type = file_type
@@ -270,9 +268,7 @@ class ElfWriter:
             strings = _Strings()
             data = b"".join(self._encode_symbol(self._symbols[handle], strings) for handle in order)
             local_count = sum(symbol.bind == "local" for symbol in self._symbols)
-            tables.append(
-                _Section(".symtab", SYMTAB, data, 0, symtab_index + 1, local_count, _SYMBOL_SIZE, 8)
-            )
+            tables.append(_Section(".symtab", SYMTAB, data, 0, symtab_index + 1, local_count, _SYMBOL_SIZE, 8))
             tables.append(_Section(".strtab", STRTAB, bytes(strings.data), align=1))
         tables.append(_Section(".shstrtab", STRTAB, align=1))
         return tables

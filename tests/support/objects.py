@@ -126,9 +126,7 @@ class ObjectBuilder:
                 align=8,
                 bind=bind,
                 visibility=visibility,
-                references=[
-                    (start + 8 * slot, target) for slot, target in enumerate(values) if target is not None
-                ],
+                references=[(start + 8 * slot, target) for slot, target in enumerate(values) if target is not None],
             )
         )
 
@@ -170,9 +168,7 @@ class ObjectBuilder:
             )
         )
 
-    def extern(
-        self, name: str, type_id: int, size: int, section: str = ".kconfig", *, weak: bool = False
-    ) -> None:
+    def extern(self, name: str, type_id: int, size: int, section: str = ".kconfig", *, weak: bool = False) -> None:
         """Declare what the loader must find: a kernel option, or a kernel symbol in `.ksyms`."""
         bind: Bind = "weak" if weak else "global"
         self._externs.append(Extern(name=name, type=type_id, size=size, section=section, bind=bind))
@@ -180,9 +176,7 @@ class ObjectBuilder:
     def license(self, text: str) -> None:
         """Add the licence, which the kernel looks at before it allows some helpers."""
         data = text.encode() + b"\0"
-        self.variable(
-            "LICENSE", self.btf.array(self.btf.common("char"), len(data)), len(data), "license", initial=data
-        )
+        self.variable("LICENSE", self.btf.array(self.btf.common("char"), len(data)), len(data), "license", initial=data)
 
     def assemble(self, with_btf: bool = True, *, btf_blob: bytes | None = None) -> ElfWriter:
         """Return the ELF writer just before it writes, for a test to add to it or to break it.

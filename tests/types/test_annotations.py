@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import TYPE_CHECKING, Any, ClassVar, Literal as L  # fmt: skip
+from typing import TYPE_CHECKING, Any, ClassVar  # fmt: skip
+from typing import Literal as L
 
 import pytest
 
@@ -91,17 +92,19 @@ def test_a_name_that_never_comes() -> None:
 
 def test_a_struct_in_itself() -> None:
     """C cannot hold a struct in itself; it ends in an error, not in a RecursionError."""
-    with pytest.raises(DeclarationError):
 
+    def declare() -> None:
         class Node(Struct):
             me: Node
 
         Node(1)  # type: ignore[arg-type]
 
+    with pytest.raises(DeclarationError):
+        declare()
+
 
 def test_structs_in_each_other() -> None:
-    with pytest.raises(DeclarationError):
-
+    def declare() -> None:
         class A(Struct):
             b: B
 
@@ -109,6 +112,9 @@ def test_structs_in_each_other() -> None:
             a: A
 
         lower(A)
+
+    with pytest.raises(DeclarationError):
+        declare()
 
 
 def test_class_variables_and_plain_attributes_are_no_members() -> None:

@@ -113,10 +113,9 @@ def test_any_value_is_written_whole_or_refused(type: kinds.Type, order: ByteOrde
     made = codec_for(type, order)
     try:
         raw = made.encode(value)
-    except BpfValueError as error:
-        assert str(error)
-    else:
-        assert len(raw) == made.size
+    except BpfValueError:
+        return
+    assert len(raw) == made.size
 
 
 @fast

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import enum
-from typing import Annotated, Any, Literal as L, Optional, Union  # fmt: skip
+from typing import Annotated, Any, Optional, Union  # fmt: skip
+from typing import Literal as L
 
 import pytest
 
-from bpfmodel import Align, Array, Bits, Bytes, CString, DeclarationError, Struct, boolean, f32, f64, pointer
-from bpfmodel import s8, s16, s32, s64, s128, u8, u16, u32, u64, u128  # fmt: skip
+from bpfmodel import (  # fmt: skip
+    Align,
+    Array,
+    Bits,
+    Bytes,
+    CString,
+    DeclarationError,
+    Struct,
+    boolean,
+    f32,
+    f64,
+    pointer,
+    s8,
+    s16,
+    s32,
+    s64,
+    s128,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+)
 from bpfmodel.btf import kinds
 from bpfmodel.btf.layout import size_of
 from bpfmodel.types.lowering import lower

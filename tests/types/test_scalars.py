@@ -9,8 +9,25 @@ from typing import Annotated, Any
 
 import pytest
 
-from bpfmodel import BpfTypeError, BpfValueError, SourceError, boolean, f32, f64, pointer
-from bpfmodel import s8, s16, s32, s64, s128, u8, u16, u32, u64, u128  # fmt: skip
+from bpfmodel import (  # fmt: skip
+    BpfTypeError,
+    BpfValueError,
+    SourceError,
+    boolean,
+    f32,
+    f64,
+    pointer,
+    s8,
+    s16,
+    s32,
+    s64,
+    s128,
+    u8,
+    u16,
+    u32,
+    u64,
+    u128,
+)
 from bpfmodel.btf import kinds
 from bpfmodel.btf.parse import ByteOrder
 from bpfmodel.types.base import Codec

@@ -5,12 +5,30 @@ from __future__ import annotations
 import copy
 import enum
 import pickle
-from typing import Annotated, Any, Literal as L  # fmt: skip
+from typing import Annotated, Any  # fmt: skip
+from typing import Literal as L
 
 import pytest
 
-from bpfmodel import Align, Array, Bits, BpfTypeError, BpfValueError, Bytes, CString, DeclarationError, Struct
-from bpfmodel import boolean, f32, s8, s16, u8, u16, u32, u64  # fmt: skip
+from bpfmodel import (  # fmt: skip
+    Align,
+    Array,
+    Bits,
+    BpfTypeError,
+    BpfValueError,
+    Bytes,
+    CString,
+    DeclarationError,
+    Struct,
+    boolean,
+    f32,
+    s8,
+    s16,
+    u8,
+    u16,
+    u32,
+    u64,
+)
 from bpfmodel.types.codec import codec_for
 
 
@@ -72,12 +90,15 @@ def test_a_default_struct_is_not_shared() -> None:
 
 def test_a_default_that_does_not_fit() -> None:
     """At class creation, or at the latest when it is used."""
-    with pytest.raises((DeclarationError, BpfValueError), match="300"):
 
+    def declare() -> None:
         class Wrong(Struct):
             small: u8 = 300
 
         Wrong()
+
+    with pytest.raises((DeclarationError, BpfValueError), match="300"):
+        declare()
 
 
 @pytest.mark.parametrize(

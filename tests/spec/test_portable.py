@@ -14,7 +14,7 @@ import bpfmodel
 
 CODE = """
 import sys
-import elftools.elf.elffile, pydantic.main, sysconfig  # what others import is theirs
+import elftools.elf.elffile, importlib.metadata, pydantic.main, shutil, sysconfig, zipfile  # what others import is theirs
 for name in {blocked}:
     sys.modules[name] = None
 sys.platform = {platform!r}

@@ -83,35 +83,40 @@ def read_elf(data: bytes) -> Elf:
     if data[:4] != b"\x7fELF":
         shown = f"it begins with {bytes(data[:4])!r}" if data else "it is empty"
         raise SourceError(f"not an ELF file: {shown}; give the .o that clang -target bpf wrote")
-    order, headers = _section_headers(data)
+    order = _byte_order(data)
+    mark = "<" if order == "little" else ">"
     view = memoryview(data)
+    rows, names = _section_table(data, order, mark)
     sections = []
-    for number, (name, kind, flags, offset, size, link, info) in enumerate(headers):
+    for number, (name, kind, flags, _address, offset, size, link, info, _align, _entry) in enumerate(rows):
         stored = 0 if kind == SHT_NOBITS else size
+        title = _string(names, name, "a section's name")
         if stored and offset + stored > len(data):
-            raise SourceError(f"truncated: section {name or number} ends at byte {offset + stored} of {len(data)}")
-        sections.append(Section(number, name, kind, flags, size, link, info, view[offset : offset + stored]))
+            raise SourceError(f"truncated: section {title or number} ends at byte {offset + stored} of {len(data)}")
+        sections.append(Section(number, title, kind, flags, size, link, info, view[offset : offset + stored]))
     if sum(len(section.data) for section in sections) > len(data):
         raise SourceError("a broken ELF file: its sections overlap")  # and would add up to any size
-    mark = "<" if order == "little" else ">"
     table = next((section for section in sections if section.kind == SHT_SYMTAB), None)
     symbols = tuple(_symbols(table, sections, mark)) if table else ()
     relocations: dict[int, tuple[Relocation, ...]] = {}
     for section in sections:
         # Those of BTF say again what the symbols say, once a variable; nothing here reads them.
         if section.kind in (SHT_REL, SHT_RELA) and not section.name.startswith((".rel.BTF", ".rela.BTF")):
-            rows = tuple(_relocations(section, len(symbols), mark))
-            relocations[section.info] = relocations.get(section.info, ()) + rows
+            found = tuple(_relocations(section, len(symbols), mark))
+            relocations[section.info] = relocations.get(section.info, ()) + found
     return Elf(order, tuple(sections), symbols, relocations)
 
 
-def _section_headers(data: bytes) -> tuple[ByteOrder, list[_Header]]:
-    """Read the ELF header with pyelftools, and the section table behind it in one go."""
+def _byte_order(data: bytes) -> ByteOrder:
     if len(data) < 64:
         raise SourceError(f"truncated: {len(data)} bytes where an ELF header alone has 64")
     if data[4] != 2:
         raise SourceError("a 32-bit ELF file; BPF objects are 64-bit")
-    order: ByteOrder = "big" if data[5] == 2 else "little"
+    return "big" if data[5] == 2 else "little"
+
+
+def _section_table(data: bytes, order: ByteOrder, mark: str) -> tuple[list[tuple[int, ...]], bytes]:
+    """Read the ELF header, and the section table it names in one go; return its rows and the section of their names."""
     header = _elf_header(data, order)
     machine = header["e_machine"]
     if machine not in ("EM_BPF", "EM_NONE"):
@@ -123,29 +128,11 @@ def _section_headers(data: bytes) -> tuple[ByteOrder, list[_Header]]:
         raise SourceError("an ELF file without sections")
     if size != 64 or table + size * count > len(data):
         raise SourceError(f"truncated: the section table ends at byte {table + size * count} of {len(data)}")
-    mark = "<" if order == "little" else ">"
-    rows = [
-        _Header(name, kind, flags, offset, stored, link, info)
-        for name, kind, flags, _address, offset, stored, link, info, _align, _entry in struct.iter_unpack(
-            mark + "IIQQQQIIQQ", data[table : table + size * count]
-        )
-    ]
     if names >= count:
         raise SourceError("a broken ELF file: no section holds the names of its sections")
-    strings = data[rows[names].offset : rows[names].offset + rows[names].size]
-    return order, [row._replace(name=_string(strings, row.name, "a section's name")) for row in rows]
-
-
-class _Header(NamedTuple):
-    """A row of the section table; `name` is an offset into the section of names until that is known."""
-
-    name: Any
-    kind: int
-    flags: int
-    offset: int
-    size: int
-    link: int
-    info: int
+    rows = list(struct.iter_unpack(mark + "IIQQQQIIQQ", data[table : table + size * count]))
+    offset, size = rows[names][4:6]
+    return rows, data[offset : offset + size]
 
 
 def _elf_header(data: bytes, order: ByteOrder) -> Any:

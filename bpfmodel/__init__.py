@@ -39,6 +39,7 @@ from .errors import (
     UndefinedNameError,
     VerifierError,
 )
+from .handles.atomic import AtomicInt
 from .handles.field import Field
 from .handles.kinds import (
     TC,
@@ -125,6 +126,7 @@ __all__ = [
     "Anonymous",
     "Array",
     "ArrayMap",
+    "AtomicInt",
     "AttachError",
     "AttachType",
     "Bits",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 from ..engine.base import LoadedMap, LoadedObject
 from ..errors import KernelError, ReadOnlyError
@@ -14,7 +15,7 @@ _ONLY_KEY = bytes(4)
 class Section:
     """The live bytes of a data section, or the way to copies of them where they cannot be mapped."""
 
-    __slots__ = ("_given", "_lock", "_map", "_owner", "closed", "name", "view")
+    __slots__ = ("_closers", "_given", "_lock", "_map", "_owner", "closed", "name", "view")
 
     def __init__(self, loaded: LoadedMap, owner: LoadedObject) -> None:
         self.name = loaded.name
@@ -24,6 +25,7 @@ class Section:
         self._owner = owner  # lives as long as anything of it is held
         self._lock = threading.Lock()
         self._given: list[memoryview] = []
+        self._closers: list[Callable[[], None]] = []
 
     def window(self, offset: int, size: int, format: str) -> memoryview:
         """Return a view of some bytes that close() will take back. The section must be mapped."""
@@ -35,6 +37,10 @@ class Section:
             window = window.cast(format)  # type: ignore[call-overload]  # any letter of struct, known only here
         self._given.append(window)
         return window
+
+    def before_close(self, closer: Callable[[], None]) -> None:
+        """Have close() call what lets go of a window, before it takes the windows back."""
+        self._closers.append(closer)
 
     def read(self) -> bytes:
         """Return a copy of all bytes, through the map."""
@@ -64,6 +70,8 @@ class Section:
     def close(self) -> None:
         """Take back every view. One that user code still exports keeps the memory, not the handle, alive."""
         self.closed = True
+        for closer in self._closers:
+            closer()
         for window in [*self._given, self.view]:
             if window is not None:
                 with contextlib.suppress(BufferError):

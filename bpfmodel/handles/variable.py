@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from ..btf.kinds import Int, strip
 from ..engine.base import closed
 from ..errors import BpfModelError, BpfValueError, NotSupportedError
+from .atomic import AtomicInt
 from .field import Field
 from .section import Section
 
@@ -110,7 +112,11 @@ class Const(_Global[T]):
 class Var(_Global[T]):
     """A global variable of the program that both sides may write."""
 
-    __slots__ = ()
+    __slots__ = ("_atomic",)
+
+    def __init__(self, spec: VariableSpec, type: kinds.Type, codec: Codec, section: Section) -> None:
+        super().__init__(spec, type, codec, section)
+        self._atomic: AtomicInt | None = None
 
     def set(self, value: T) -> None:
         """Store a value; the program sees it at once.
@@ -126,6 +132,36 @@ class Var(_Global[T]):
             self._view[: len(raw)] = raw
         except ValueError as error:
             raise self._reason(error) from None
+
+    def atomic(self: Var[int]) -> AtomicInt:
+        """Return atomic access to the variable, which has to be an integer of 4 or 8 bytes.
+
+        Raises:
+            NotSupportedError: it is no such integer, is not aligned, or cannot be mapped; or no backend is installed.
+            ClosedError: the object was closed.
+        """
+        if self._atomic is None:
+            self._atomic = self._make_atomic()
+        return self._atomic
+
+    def _make_atomic(self) -> AtomicInt:
+        from ..btf.render import describe
+        from ..engine.atomics import cell
+
+        bare = strip(self.type)
+        if not isinstance(bare, Int) or bare.is_bool or bare.size not in (4, 8):
+            raise NotSupportedError(
+                f"{self.name} is {describe(self.type)}, and atomic() takes integers of 4 or 8 bytes"
+            )
+        if self._codec.size > 1 and not self._codec.format:
+            raise NotSupportedError(f"{self.name} is not in this machine's byte order, and has no atomic operations")
+        window = self._section.window(self.offset, self.size, "") if not self._section.closed else self.memory
+        try:
+            made = AtomicInt(cell(window), self.name, bare.size * 8, bare.signed)
+        except NotSupportedError as error:
+            raise NotSupportedError(f"{self.name}: {error}") from None
+        self._section.before_close(made.close)
+        return made
 
     def _encode(self, value: Any) -> bytes:
         try:
@@ -209,6 +245,10 @@ class _CopiedConst(_Copied[T], Const[T]):
 
 class _CopiedVar(_Copied[T], Var[T]):
     __slots__ = ()
+
+    def _make_atomic(self) -> AtomicInt:
+        self.memory  # noqa: B018 - says why there is none
+        raise AssertionError
 
     def set(self, value: T) -> None:
         self._section.write(self.offset, self._encode(value))

@@ -1,0 +1,99 @@
+"""Atomic access to an integer that programs change at the same time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..engine.base import closed
+from ..errors import BpfTypeError, BpfValueError, shown
+
+if TYPE_CHECKING:
+    from ..engine.atomics import Cell
+
+
+class AtomicInt:
+    """An integer of 4 or 8 bytes, changed so that no update of a program or of another thread is lost.
+
+    Arithmetic wraps as in C. Each operation but `load` and `store` returns the value from before it.
+    """
+
+    __slots__ = ("_bits", "_cell", "_signed", "name")
+
+    name: str
+    """The C name."""
+
+    def __init__(self, cell: Cell, name: str, bits: int, signed: bool) -> None:
+        self._cell: Cell | None = cell
+        self.name = name
+        self._bits = bits
+        self._signed = signed
+
+    def load(self) -> int:
+        """Return the value."""
+        return self._value(self._open().load())
+
+    def store(self, value: int) -> None:
+        """Replace the value."""
+        self._open().store(self._fits(value))
+
+    def exchange(self, value: int) -> int:
+        """Replace the value and return the one from before."""
+        return self._value(self._open().exchange(self._fits(value)))
+
+    def compare_exchange(self, expected: int, value: int) -> bool:
+        """Replace the value if it is `expected`; return whether it was."""
+        wanted = self._fits(expected)
+        return self._open().cas(wanted, self._fits(value)) == wanted
+
+    def add(self, value: int) -> int:
+        """Add to the value, wrapping as in C, and return the one from before."""
+        return self._value(self._open().fetch_add(self._number(value)))
+
+    def sub(self, value: int) -> int:
+        """Subtract from the value, wrapping as in C, and return the one from before."""
+        return self._value(self._open().fetch_sub(self._number(value)))
+
+    def and_(self, value: int) -> int:
+        """Keep only the bits that `value` has, and return the value from before."""
+        return self._value(self._open().fetch_and(self._number(value)))
+
+    def or_(self, value: int) -> int:
+        """Set the bits that `value` has, and return the value from before."""
+        return self._value(self._open().fetch_or(self._number(value)))
+
+    def xor(self, value: int) -> int:
+        """Flip the bits that `value` has, and return the value from before."""
+        return self._value(self._open().fetch_xor(self._number(value)))
+
+    def close(self) -> None:
+        """Let go of the memory; every use from then on raises ClosedError."""
+        self._cell = None
+
+    def _open(self) -> Cell:
+        cell = self._cell
+        if cell is None:
+            raise closed(self.name)
+        return cell
+
+    def _value(self, number: int) -> int:
+        return number - (1 << self._bits) if self._signed and number >> self._bits - 1 else number
+
+    def _number(self, value: Any) -> int:
+        """Return an operand as the bits of this width, which is what wrapping means."""
+        if not hasattr(value, "__index__"):
+            raise BpfTypeError(f"{shown(value)} is no integer", self.name)
+        number: int = value.__index__()
+        return number & (1 << self._bits) - 1
+
+    def _fits(self, value: Any) -> int:
+        """Return a value to be stored as its bits; it has to fit, as for `Var.set`."""
+        number = self._number(value)
+        if self._value(number) != value.__index__():
+            low, high = (
+                (-(1 << self._bits - 1), (1 << self._bits - 1) - 1) if self._signed else (0, (1 << self._bits) - 1)
+            )
+            raise BpfValueError(f"{shown(value)} is out of range ({low} to {high})", self.name)
+        return number
+
+    def __repr__(self) -> str:
+        return f"<AtomicInt {self.name}{' (closed)' if self._cell is None else ''}>"

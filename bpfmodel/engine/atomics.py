@@ -24,35 +24,35 @@ class Cell(Protocol):
         """Return it."""
         ...
 
-    def store(self, value: int) -> None:
+    def store(self, value: int, /) -> None:
         """Replace it."""
         ...
 
-    def exchange(self, value: int) -> int:
+    def exchange(self, value: int, /) -> int:
         """Replace it."""
         ...
 
-    def cas(self, expected: int, desired: int) -> int:
+    def cas(self, expected: int, desired: int, /) -> int:
         """Replace it if it is as expected."""
         ...
 
-    def fetch_add(self, value: int) -> int:
+    def fetch_add(self, value: int, /) -> int:
         """Add to it, wrapping."""
         ...
 
-    def fetch_sub(self, value: int) -> int:
+    def fetch_sub(self, value: int, /) -> int:
         """Subtract from it, wrapping."""
         ...
 
-    def fetch_and(self, value: int) -> int:
+    def fetch_and(self, value: int, /) -> int:
         """Keep the bits that `value` has."""
         ...
 
-    def fetch_or(self, value: int) -> int:
+    def fetch_or(self, value: int, /) -> int:
         """Set the bits that `value` has."""
         ...
 
-    def fetch_xor(self, value: int) -> int:
+    def fetch_xor(self, value: int, /) -> int:
         """Flip the bits that `value` has."""
         ...
 
@@ -91,7 +91,8 @@ class _LibatomicCell:
 
     def __init__(self, library: ctypes.PyDLL, window: memoryview) -> None:
         size = window.nbytes
-        self._number = number = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        number: Any = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
+        self._number = number
         self._held = (ctypes.c_char * size).from_buffer(window)
         at = ctypes.c_void_p(ctypes.addressof(self._held))
 
@@ -113,9 +114,10 @@ class _LibatomicCell:
         compare = bound("compare_exchange", pointer, number, ctypes.c_int, result=ctypes.c_bool)
         self._compare = lambda wanted, desired: compare(wanted, desired, _SEQ_CST)
 
-    def cas(self, expected: int, desired: int) -> int:
+    def cas(self, expected: int, desired: int, /) -> int:
         """Replace the number if it is as expected; return what was there."""
-        wanted = self._number(expected)
+        number: Any = self._number
+        wanted = number(expected)
         self._compare(ctypes.byref(wanted), desired)
         return int(wanted.value)
 

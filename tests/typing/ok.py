@@ -12,6 +12,7 @@ from bpfmodel import (
     XDP,
     Array,
     ArrayMap,
+    AtomicInt,
     Bits,
     BpfObjects,
     Bytes,
@@ -146,6 +147,9 @@ def values(objs: Objects) -> None:
     assert_type(objs.part.limit.get(), int)
     assert_type(objs.total(), int)
     objs.pkt_count.set(1)
+    assert_type(objs.pkt_count.atomic(), AtomicInt)
+    assert_type(objs.pkt_count.atomic().add(1), int)
+    assert_type(objs.pkt_count.atomic().compare_exchange(1, 2), bool)
     objs.var_msg.set("hello")
     objs.numbers.set([1, 2, 3, 4])
     objs.mode.set(Mode.ON)

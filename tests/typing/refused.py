@@ -54,6 +54,9 @@ def constants(objs: Objects) -> None:
 
 def values(objs: Objects) -> None:
     objs.pkt_count.set("1")  # E: str for int
+    objs.var_msg.atomic()  # E: text is no integer
+    objs.stats.atomic()  # E: a struct is no integer
+    objs.ro_variable.atomic()  # E: a constant has no atomic
     objs.pkt_count.set(1.5)  # E: float for int
     objs.pkt_count.set(None)  # E: None for int
     objs.var_msg.set(b"hello")  # E: bytes for str

@@ -111,14 +111,12 @@ class _LibatomicCell:
         self.fetch_or = bound("fetch_or", number)
         self.fetch_xor = bound("fetch_xor", number)
         pointer = ctypes.POINTER(number)
-        compare = bound("compare_exchange", pointer, number, ctypes.c_int, result=ctypes.c_bool)
-        self._compare = lambda wanted, desired: compare(wanted, desired, _SEQ_CST)
+        self._compare = bound("compare_exchange", pointer, number, ctypes.c_int, result=ctypes.c_bool)
 
     def cas(self, expected: int, desired: int, /) -> int:
         """Replace the number if it is as expected; return what was there."""
-        number: Any = self._number
-        wanted = number(expected)
-        self._compare(ctypes.byref(wanted), desired)
+        wanted = self._number(expected)
+        self._compare(ctypes.byref(wanted), desired, _SEQ_CST)
         return int(wanted.value)
 
 

@@ -17,6 +17,7 @@ from .section import Section
 
 if TYPE_CHECKING:
     from ..btf import kinds
+    from ..btf.parse import ByteOrder
     from ..spec.specs import VariableSpec
     from ..types.base import Codec
 
@@ -26,7 +27,7 @@ T = TypeVar("T")
 class _Global(Generic[T]):
     """What Var and Const share: reading, and where the variable lies."""
 
-    __slots__ = ("_codec", "_memory", "_section", "_view", "name", "offset", "section", "size", "type")
+    __slots__ = ("_codec", "_memory", "_order", "_section", "_view", "name", "offset", "section", "size", "type")
 
     name: str
     """The C name."""
@@ -43,6 +44,7 @@ class _Global(Generic[T]):
         self.name, self.section, self.offset, self.size = spec.name, spec.section, spec.offset, spec.size
         self.type = type
         self._codec = codec
+        self._order: ByteOrder = spec.byte_order
         self._section = section
         self._memory: memoryview | None = None
         self._view: Any = self._look()
@@ -62,6 +64,21 @@ class _Global(Generic[T]):
             return self._codec.decode(self._view, 0)  # type: ignore[no-any-return]
         except ValueError as error:
             raise self._reason(error) from None
+
+    def ref(self) -> T:
+        """Return a live reference into a struct, union or array: members are attributes, elements go by index.
+
+        ``var.ref().inner.counters[3] = 5`` stores just those bytes. To static checkers it is a value of the variable's
+        type; unlike one it is no copy. On a Const it only reads.
+
+        Raises:
+            ClosedError: the object was closed.
+            NotSupportedError: the variable has nothing inside, or cannot be mapped into this process.
+        """
+        from .reference import refer
+
+        made: T = refer(self.type, self._order, self.memory, self._section, self.name)
+        return made
 
     @property
     def memory(self) -> memoryview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..btf import kinds
@@ -11,18 +11,8 @@ from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..errors import BpfTypeError, BpfValueError, SourceError, shown
 from .base import Buffer, Codec, Make
+from .bitfields import Bitfield
 from .compiled import TooLarge, named_members, struct_decoder
-from .numbers import bit_bounds, bit_value, refuse_number
-
-
-class _Bits(NamedTuple):
-    """Where a bitfield lies in the bytes that hold it, and what makes its value of the number there."""
-
-    span: int
-    shift: int
-    width: int
-    signed: bool
-    value: Callable[[int], Any]
 
 
 class _Part(NamedTuple):
@@ -31,7 +21,7 @@ class _Part(NamedTuple):
     attribute: str
     offset: int
     codec: Codec
-    bits: _Bits | None = None
+    bits: Bitfield | None = None
 
 
 def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
@@ -44,7 +34,7 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
 
     def values(buffer: Buffer, offset: int) -> dict[str, Any]:
         return {
-            part.attribute: _get_bits(buffer, offset + part.offset, part.bits, order)
+            part.attribute: part.bits.get(buffer, offset)
             if part.bits
             else part.codec.decode(buffer, offset + part.offset)
             for part in parts
@@ -63,7 +53,7 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
         for part in parts:
             try:
                 if part.bits:
-                    _put_bits(raw, part.offset, part.bits, fields[part.attribute], order)
+                    part.bits.put(raw, 0, fields[part.attribute])
                 else:
                     raw[part.offset : part.offset + part.codec.size] = part.codec.encode(fields[part.attribute])
             except BpfValueError as error:
@@ -138,23 +128,5 @@ def _part(attribute: str, type: kinds.Type, offset: int, bits: int, order: ByteO
         if offset % 8:
             raise SourceError(f"member {attribute} lies at bit {offset}, and is no bitfield")
         return _Part(attribute, offset // 8, codec)
-    first, last = offset // 8, (offset + bits - 1) // 8
-    span = last - first + 1
-    # Bit 0 is the lowest bit of the first byte in little-endian BTF, and the highest in big-endian BTF.
-    shift = offset - first * 8 if order == "little" else span * 8 - (offset - first * 8) - bits
-    signed = bool(getattr(kinds.strip(type), "signed", False))
-    return _Part(attribute, first, codec, _Bits(span, shift, bits, signed, bit_value(type)))
-
-
-def _get_bits(buffer: Buffer, offset: int, bits: _Bits, order: ByteOrder) -> Any:
-    number = int.from_bytes(buffer[offset : offset + bits.span], order) >> bits.shift & (1 << bits.width) - 1
-    return bits.value(number - (1 << bits.width) if bits.signed and number >> bits.width - 1 else number)
-
-
-def _put_bits(raw: bytearray, offset: int, bits: _Bits, value: Any, order: ByteOrder) -> None:
-    low, high = bit_bounds(bits.width, bits.signed)
-    if not hasattr(value, "__index__") or not low <= value.__index__() <= high:
-        raise refuse_number(value, f"a bitfield of {bits.width} bits", low, high)
-    mask = (1 << bits.width) - 1
-    whole = int.from_bytes(raw[offset : offset + bits.span], order) & ~(mask << bits.shift)
-    raw[offset : offset + bits.span] = (whole | (value.__index__() & mask) << bits.shift).to_bytes(bits.span, order)
+    field = Bitfield.at(type, offset, bits, order)
+    return _Part(attribute, field.offset, codec, field)

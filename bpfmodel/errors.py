@@ -32,7 +32,7 @@ from __future__ import annotations
 import errno as _errno
 import os
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
 
@@ -181,6 +181,15 @@ def shown(value: object) -> str:
     except Exception:
         return f"a {type(value).__name__}"
     return text if len(text) <= 200 else f"{text[:160]}… ({type(value).__name__})"
+
+
+class Unique:
+    """What stands for something in the kernel or in memory, and cannot be copied or pickled: there is one of it."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: object) -> Any:
+        raise TypeError(f"{type(self).__name__} stands for something live, and cannot be copied or pickled")
 
 
 def errno_text(number: int) -> str:

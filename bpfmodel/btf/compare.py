@@ -173,7 +173,13 @@ def _members(wanted: kinds.Composite, bare: kinds.Composite, path: str) -> Itera
                 )
             else:
                 shifted = True
-                yield Difference(where, f"not declared, found {describe(member.type)} {_place(member.offset)}")
+                inner = spell(member.type)
+                hint = (
+                    f"add {member.name}: {f'Bits[{inner}, L[{member.bits}]]' if member.bits else inner}"
+                    if inner
+                    else ""
+                )
+                yield Difference(where, f"not declared, found {describe(member.type)} {_place(member.offset)}", hint)
             continue
         if mine.bits != member.bits:
             told = shifted = True

@@ -93,14 +93,15 @@ class _LibatomicCell:
         size = window.nbytes
         number: Any = ctypes.c_uint32 if size == 4 else ctypes.c_uint64
         self._number = number
-        self._held = (ctypes.c_char * size).from_buffer(window)
-        at = ctypes.c_void_p(ctypes.addressof(self._held))
+        held = (ctypes.c_char * size).from_buffer(window)
+        at = ctypes.c_void_p(ctypes.addressof(held))
 
         def bound(name: str, *arguments: Any, result: Any = number) -> Callable[..., Any]:
             # An object of its own for each cell: as an attribute, all cells would share its types.
             function: Any = library[f"__atomic_{name}_{size}"]
             function.restype, function.argtypes = result, [ctypes.c_void_p, *arguments, ctypes.c_int]
-            return lambda *values: function(at, *values, _SEQ_CST)
+            # The buffer is held by the call itself: another thread may drop the cell while it runs.
+            return lambda *values, _held=held: function(at, *values, _SEQ_CST)
 
         self.load = bound("load")
         self.store = bound("store", number, result=None)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ClosedError
+from ..errors import ClosedError, Unique
 
 if TYPE_CHECKING:  # reading objects is not needed to name an engine
     from ..spec.collection import CollectionSpec
@@ -44,7 +44,7 @@ class RunResult(NamedTuple):
     """How often it ran."""
 
 
-class LoadedMap(ABC):
+class LoadedMap(Unique, ABC):
     """A map that exists. Sizes are those of the engine that holds it, which has the last word on them."""
 
     name: str
@@ -85,7 +85,7 @@ class LoadedMap(ABC):
         """
 
 
-class LoadedLink(ABC):
+class LoadedLink(Unique, ABC):
     """An attachment that exists."""
 
     @abstractmethod
@@ -105,7 +105,7 @@ class LoadedLink(ABC):
         """Swap the attached program for another without a gap."""
 
 
-class LoadedProgram(ABC):
+class LoadedProgram(Unique, ABC):
     """A program that exists."""
 
     name: str
@@ -134,7 +134,7 @@ class LoadedProgram(ABC):
         """Return the file descriptor."""
 
 
-class LoadedObject(ABC):
+class LoadedObject(Unique, ABC):
     """What an engine made of a spec, by name."""
 
     maps: dict[str, LoadedMap]
@@ -143,6 +143,9 @@ class LoadedObject(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close everything, even where closing something fails; may be called again."""
+
+    def unpin(self) -> None:
+        """Remove the pins that this load made, for a failure after it; close() leaves them, as it should."""
 
 
 class Engine(ABC):

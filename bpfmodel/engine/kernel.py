@@ -11,6 +11,7 @@ use copies of its descriptors, each closed when its last user lets go.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -18,7 +19,16 @@ import sys
 import threading
 from collections.abc import Set
 
-from ..errors import LoadError, NotSupportedError, PrivilegeError, errno_text
+from ..errors import (
+    BpfModelError,
+    BpfTypeError,
+    BpfValueError,
+    LoadError,
+    NotSupportedError,
+    PrivilegeError,
+    errno_text,
+    shown,
+)
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec
 from ..spec.uapi import MapType
@@ -56,6 +66,7 @@ class KernelEngine(Engine):
                 'load with options=LoadOptions(pin_path="/sys/fs/bpf/…")',
                 errno.EINVAL,
             )
+        _check_options(options)
         if options.btf_path is not None and not os.path.exists(options.btf_path):
             raise LoadError(f"{spec.name}: btf_path names no file: {options.btf_path}", errno.ENOENT)
         for name in maps & spec.maps.keys():
@@ -69,6 +80,7 @@ class KernelObject(LoadedObject):
     def __init__(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> None:
         self.maps, self.programs = {}, {}
         self._handle: int | None = None
+        self._new_pins = _pins_to_be(spec, maps, options)
         self._lock = threading.RLock()  # libbpf's object is not safe for two threads at once
         self._lib = libbpf.library()
         self._spec = spec
@@ -82,6 +94,7 @@ class KernelObject(LoadedObject):
                 self._load(said)
                 self._take_over(maps, programs)
             except BaseException:
+                self.unpin()
                 self.close()
                 raise
         if options.log_level:
@@ -155,20 +168,37 @@ class KernelObject(LoadedObject):
 
     def _take_over(self, maps: Set[str], programs: Set[str]) -> None:
         lib = self._lib
-        for name in maps:
-            handle = lib.bpf_object__find_map_by_name(self._handle, name.encode())
-            number = lib.bpf_map__fd(handle) if handle else -1
-            if number >= 0:
-                spec = self._spec.maps.get(name)
-                self.maps[name] = KernelMap(name, syscall.Fd.copy_of(number), bool(spec and spec.constant))
-        for name in programs:
-            handle = lib.bpf_object__find_program_by_name(self._handle, name.encode())
-            number = lib.bpf_program__fd(handle) if handle else -1
-            if number < 0:
-                raise LoadError(f"{self._spec.name}: libbpf does not know a program {name}", errno.ENOENT)
-            self.programs[name] = KernelProgram(
-                name, handle, syscall.Fd.copy_of(number), self._lock, self._spec.programs[name]
-            )
+        try:
+            for name in maps:
+                handle = lib.bpf_object__find_map_by_name(self._handle, name.encode())
+                number = lib.bpf_map__fd(handle) if handle else -1
+                if number >= 0:
+                    spec = self._spec.maps.get(name)
+                    self.maps[name] = KernelMap(name, syscall.Fd.copy_of(number), bool(spec and spec.constant))
+                elif name in self._spec.maps:
+                    raise NotSupportedError(
+                        f"{self._spec.name}: libbpf did not create {name}; global data takes Linux 5.2 or newer"
+                    )
+            for name in programs:
+                handle = lib.bpf_object__find_program_by_name(self._handle, name.encode())
+                number = lib.bpf_program__fd(handle) if handle else -1
+                if number < 0:
+                    raise LoadError(f"{self._spec.name}: libbpf does not know a program {name}", errno.ENOENT)
+                self.programs[name] = KernelProgram(
+                    name, handle, syscall.Fd.copy_of(number), self._lock, self._spec.programs[name]
+                )
+        except BpfModelError:
+            raise
+        except OSError as error:
+            raise LoadError(
+                f"{self._spec.name}: no descriptor for a map or program: {errno_text(error.errno or 0)}", error.errno
+            ) from None
+
+    def unpin(self) -> None:
+        """Remove the pins that this load made."""
+        for path in self._new_pins:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
     def __del__(self) -> None:
         self.close()
@@ -199,6 +229,25 @@ _PLANNED = {
 }
 
 
+def _check_options(options: LoadOptions) -> None:
+    """Refuse options that ctypes would cut or stumble over."""
+    if not isinstance(options.log_level, int) or not 0 <= options.log_level <= 7:
+        raise BpfValueError(f"{shown(options.log_level)} is no log level: 0, 1 or 2", "LoadOptions.log_level")
+    for name in ("btf_path", "kconfig", "pin_path"):
+        value = getattr(options, name)
+        if value is not None and (not isinstance(value, str) or "\0" in value):
+            raise BpfTypeError(f"{shown(value)} is no text without NULs", f"LoadOptions.{name}")
+
+
+def _pins_to_be(spec: CollectionSpec, maps: Set[str], options: LoadOptions) -> list[str]:
+    """List the pins that a load makes: those of maps pinned by name, where there is none yet."""
+    if options.pin_path is None:
+        return []
+    named = [name for name in maps if name in spec.maps and spec.maps[name].pinning == _PIN_BY_NAME]
+    paths = [os.path.join(options.pin_path, name) for name in named]
+    return [path for path in paths if not os.path.lexists(path)]
+
+
 class _OpenArguments:
     """The options and bytes that libbpf holds pointers to until the object is loaded."""
 
@@ -208,7 +257,7 @@ class _OpenArguments:
         self.opts = libbpf.OpenOpts(
             sz=ctypes.sizeof(libbpf.OpenOpts),
             # The kernel shows the first 15 characters in the names of data sections' maps.
-            object_name=spec.name.removesuffix(".o").removesuffix(".bpf").encode()[:63] or b"object",
+            object_name=spec.name.removesuffix(".o").removesuffix(".bpf").encode("utf-8", "replace")[:63] or b"object",
             kconfig=options.kconfig.encode() if options.kconfig is not None else None,
             btf_custom_path=os.fsencode(options.btf_path) if options.btf_path is not None else None,
             pin_root_path=os.fsencode(options.pin_path) if options.pin_path is not None else None,

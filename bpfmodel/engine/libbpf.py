@@ -116,7 +116,7 @@ class LinkCreateOpts(ctypes.Structure):
 
 
 _PrintFunction = ctypes.CFUNCTYPE(_I, _I, _P, _P)
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler or the collector may close something while the library is looked up
 _library: ctypes.CDLL | None = None
 _listening = threading.local()
 _keep: list[Any] = []
@@ -129,6 +129,8 @@ def library() -> ctypes.CDLL:
         NotSupportedError: it is not installed, or older than 1.0; the message says what to install.
     """
     global _library
+    if _library is not None:
+        return _library
     with _lock:
         if _library is None:
             try:

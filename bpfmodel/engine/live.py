@@ -240,7 +240,8 @@ class KernelFdLink(LoadedLink):
         self._fd = None
 
     def detach(self) -> None:  # noqa: D102
-        _linked(libbpf.library().bpf_link_detach(self._open().number), self._name, "detached")
+        fd = self._open()  # held until the call is over
+        _linked(libbpf.library().bpf_link_detach(fd.number), self._name, "detached")
 
     def pin(self, path: str) -> None:  # noqa: D102
         try:

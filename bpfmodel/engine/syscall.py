@@ -13,7 +13,7 @@ import platform
 import struct
 from typing import NamedTuple
 
-from ..errors import KernelError, MapError, NotSupportedError, PrivilegeError, errno_text
+from ..errors import KernelError, MapError, NotSupportedError, PrivilegeError, Unique, errno_text
 
 # __NR_bpf; the architectures with the common table of system calls share one number.
 _NUMBERS = {
@@ -27,7 +27,7 @@ _PERCPU_KINDS = {5, 6, 10, 21}  # PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PE
 NEEDED = "run as root, or give the process CAP_BPF (with CAP_NET_ADMIN for networking, CAP_PERFMON for tracing)"
 
 
-class Fd:
+class Fd(Unique):
     """A file descriptor that is closed when the last reference to this object goes.
 
     An operation in flight holds a reference, so that closing a handle in one thread can never make another thread's

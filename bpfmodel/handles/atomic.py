@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..engine.base import closed
-from ..errors import BpfTypeError, BpfValueError, shown
+from ..errors import BpfTypeError, BpfValueError, Unique, shown
 
 if TYPE_CHECKING:
     from ..engine.atomics import Cell
 
 
-class AtomicInt:
+class AtomicInt(Unique):
     """An integer of 4 or 8 bytes, changed so that no update of a program or of another thread is lost.
 
     Arithmetic wraps as in C. Each operation but `load` and `store` returns the value from before it.
@@ -34,36 +34,43 @@ class AtomicInt:
 
     def store(self, value: int) -> None:
         """Replace the value."""
-        self._open().store(self._fits(value))
+        bits = self._fits(value)
+        self._open().store(bits)
 
     def exchange(self, value: int) -> int:
         """Replace the value and return the one from before."""
-        return self._value(self._open().exchange(self._fits(value)))
+        bits = self._fits(value)
+        return self._value(self._open().exchange(bits))
 
     def compare_exchange(self, expected: int, value: int) -> bool:
         """Replace the value if it is `expected`; return whether it was."""
-        wanted = self._fits(expected)
-        return self._open().cas(wanted, self._fits(value)) == wanted
+        wanted, bits = self._fits(expected), self._fits(value)
+        return self._open().cas(wanted, bits) == wanted
 
     def add(self, value: int) -> int:
         """Add to the value, wrapping as in C, and return the one from before."""
-        return self._value(self._open().fetch_add(self._number(value)))
+        operand = self._number(value)  # first: it may run code of the caller's
+        return self._value(self._open().fetch_add(operand))
 
     def sub(self, value: int) -> int:
         """Subtract from the value, wrapping as in C, and return the one from before."""
-        return self._value(self._open().fetch_sub(self._number(value)))
+        operand = self._number(value)  # first: it may run code of the caller's
+        return self._value(self._open().fetch_sub(operand))
 
     def and_(self, value: int) -> int:
         """Keep only the bits that `value` has, and return the value from before."""
-        return self._value(self._open().fetch_and(self._number(value)))
+        operand = self._number(value)  # first: it may run code of the caller's
+        return self._value(self._open().fetch_and(operand))
 
     def or_(self, value: int) -> int:
         """Set the bits that `value` has, and return the value from before."""
-        return self._value(self._open().fetch_or(self._number(value)))
+        operand = self._number(value)  # first: it may run code of the caller's
+        return self._value(self._open().fetch_or(operand))
 
     def xor(self, value: int) -> int:
         """Flip the bits that `value` has, and return the value from before."""
-        return self._value(self._open().fetch_xor(self._number(value)))
+        operand = self._number(value)  # first: it may run code of the caller's
+        return self._value(self._open().fetch_xor(operand))
 
     def close(self) -> None:
         """Let go of the memory; every use from then on raises ClosedError."""

@@ -7,14 +7,14 @@ import warnings
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ..engine.base import LoadedLink, LoadedObject, closed
-from ..errors import BpfTypeError
+from ..engine.base import LoadedLink, LoadedObject
+from ..errors import BpfTypeError, BpfValueError, ClosedError, Unique
 
 if TYPE_CHECKING:
     from typing import Self
 
 
-class Link:
+class Link(Unique):
     """An attachment of a program. It lasts until it is closed, or its object is, or nobody holds it any more.
 
     ``with program.attach() as link: …`` ends it with the block. A pinned link outlives all of them.
@@ -61,6 +61,8 @@ class Link:
         Raises:
             AttachError: the kernel refused, as it does for a path outside of bpffs.
         """
+        if not isinstance(path, (str, os.PathLike)) or "\0" in str(path):
+            raise BpfValueError(f"{path!r} is no path", f"{self.name}.pin")
         self._open().pin(os.fspath(path))
         self._pinned = True
 
@@ -77,10 +79,11 @@ class Link:
 
     def _open(self) -> LoadedLink:
         if self._link is None:
-            raise closed(f"the link of {self.name}")
+            raise ClosedError(f"the link of {self.name} was closed, by itself or with its object")
         return self._link
 
     def __enter__(self) -> Self:
+        self._open()
         return self
 
     def __exit__(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+import contextlib
+from collections.abc import ItemsView, Iterator, Mapping, MutableMapping, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 
 from ..engine.base import LoadedMap, LoadedObject
-from ..errors import BpfTypeError, BpfValueError, shown
+from ..errors import BpfTypeError, BpfValueError, Unique, shown
 from .field import MapField
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class AnyMap:
+class AnyMap(Unique):
     """What all kinds of maps share."""
 
     __slots__ = ("_key", "_map", "_owner", "_value", "max_entries", "name")
@@ -59,6 +60,24 @@ class AnyMap:
         return f"<{type(self).__name__} {self.name}>"
 
 
+class _Items(ItemsView[K, V]):
+    _mapping: Mapping[K, V]
+
+    def __iter__(self) -> Iterator[tuple[K, V]]:
+        for key in self._mapping:
+            with contextlib.suppress(KeyError):
+                yield key, self._mapping[key]
+
+
+class _Values(ValuesView[V]):
+    _mapping: Mapping[Any, V]
+
+    def __iter__(self) -> Iterator[V]:
+        for key in self._mapping:
+            with contextlib.suppress(KeyError):
+                yield self._mapping[key]
+
+
 class HashMap(AnyMap, MutableMapping[K, V], Generic[K, V]):
     """A hash map, as a mapping.
 
@@ -91,6 +110,26 @@ class HashMap(AnyMap, MutableMapping[K, V], Generic[K, V]):
 
     def __len__(self) -> int:
         return len(self._keys())
+
+    def items(self) -> ItemsView[K, V]:
+        """Return a view of the entries; those that vanish while it is read are left out."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[V]:
+        """Return a view of the values; those of entries that vanish while it is read are left out."""
+        return _Values(self)
+
+    def popitem(self) -> tuple[K, V]:
+        """Remove some entry and return it.
+
+        Raises:
+            KeyError: the map is empty.
+        """
+        for key, value in self.items():
+            with contextlib.suppress(KeyError):
+                del self[key]
+                return key, value
+        raise KeyError(f"{self.name} is empty")
 
     def clear(self) -> None:
         """Remove all entries that are there now."""

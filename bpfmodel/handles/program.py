@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 from weakref import WeakSet
 
 from ..engine.base import LoadedLink, LoadedObject, LoadedProgram, RunResult
-from ..errors import AttachError, BpfTypeError, BpfValueError, shown
+from ..errors import AttachError, BpfTypeError, BpfValueError, Unique, shown
 from .field import ProgramField
 from .kinds import XDP, ProgramKind
 from .link import Link
@@ -28,7 +28,7 @@ else:  # a default for a type variable is of use to static checkers only
 _XDP_MODES = {"auto": 0, "generic": 2, "native": 4, "offload": 8}
 
 
-class Program(Generic[P]):
+class Program(Unique, Generic[P]):
     """A program in the kernel. ``Program[XDP]`` also declares its kind; `bpfmodel.handles.kinds` has them."""
 
     __slots__ = ("_links", "_owner", "_program", "attach_type", "name", "section", "type")

@@ -16,7 +16,7 @@ from ..btf.layout import size_of
 from ..btf.parse import ByteOrder
 from ..btf.render import c_name
 from ..engine.base import closed
-from ..errors import BpfTypeError, BpfValueError, NotSupportedError, ReadOnlyError
+from ..errors import BpfTypeError, BpfValueError, NotSupportedError, ReadOnlyError, Unique
 from ..types.bitfields import Bitfield
 from ..types.codec import codec_for
 from ..types.compiled import named_members
@@ -25,7 +25,7 @@ from ..types.sequences import array_form
 from .section import Section
 
 
-class Reference:
+class Reference(Unique):
     """What all references share: the bytes they stand for, and the section that says when those are gone."""
 
     __slots__ = ("_bpf_label", "_bpf_section", "_bpf_view")

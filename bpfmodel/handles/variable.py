@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..btf.kinds import Int, strip
 from ..engine.base import closed
-from ..errors import BpfModelError, BpfValueError, NotSupportedError
+from ..errors import BpfModelError, BpfValueError, NotSupportedError, Unique
 from .atomic import AtomicInt
 from .field import Field
 from .section import Section
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class _Global(Generic[T]):
+class _Global(Unique, Generic[T]):
     """What Var and Const share: reading, and where the variable lies."""
 
     __slots__ = ("_codec", "_memory", "_order", "_section", "_view", "name", "offset", "section", "size", "type")
@@ -95,6 +95,20 @@ class _Global(Generic[T]):
         if self._memory is None:
             self._memory = self._section.window(self.offset, self.size, "")
         return self._memory
+
+    if not TYPE_CHECKING:  # checkers are to see which names there are
+
+        def __getattr__(self, name: str) -> Any:
+            if isinstance(self, Const):
+                hint = (
+                    "a constant is rewritten before load: load_and_assign(…, constants={…})"
+                    if name == "set"
+                    else "use .get()"
+                )
+            else:
+                hint = "use .get() and .set(value)"
+            kind = "Const" if isinstance(self, Const) else "Var"
+            raise AttributeError(f"{kind} has no {name}; {hint}")
 
     def _reason(self, error: ValueError) -> Exception:
         """Say why a view refused: it was taken back, or the value is at fault."""
@@ -213,10 +227,12 @@ class _Number(_Global[T]):
 
 
 class _NumberConst(_Number[T], Const[T]):
+    __doc__ = Const.__doc__
     __slots__ = ()
 
 
 class _NumberVar(_Number[T], Var[T]):
+    __doc__ = Var.__doc__
     __slots__ = ()
 
     def set(self, value: T) -> None:
@@ -257,10 +273,12 @@ class _Copied(_Global[T]):
 
 
 class _CopiedConst(_Copied[T], Const[T]):
+    __doc__ = Const.__doc__
     __slots__ = ()
 
 
 class _CopiedVar(_Copied[T], Var[T]):
+    __doc__ = Var.__doc__
     __slots__ = ()
 
     def _make_atomic(self) -> AtomicInt:

@@ -113,7 +113,10 @@ class _Checker:
         if not found.size:
             self.add(label, f"found without any size in {found.section}", "there is nothing to read")
         elif found.type is None:
+            told = self.mark()
             self.untyped(label, declaration.value, found.size, f"in {found.section}")
+            if self.mark() == told:
+                self.note(label, "the object has no BTF, so only the size was checked", "compile with -g")
         else:
             for difference in compare(declaration.value, found.type):
                 suffix = "" if difference.path else f" in {found.section}"
@@ -223,4 +226,4 @@ def _kind_hint(found: MapSpec) -> str:
     if type_name(found.type) == "HASH":
         key = spell(found.key) if found.key is not None else ""
         return f"declare HashMap[{key or '…'}, {value or '…'}]"
-    return ""
+    return "the kinds that can be declared are HashMap and ArrayMap"

@@ -16,6 +16,7 @@ from ..handles.program import Program
 from ..handles.variable import Const, Var
 from ..types.lowering import lower
 from ..types.options import NOTHING, FieldOptions
+from ..types.scalars import Scalar
 
 Role = Literal["variable", "map", "program", "part"]
 
@@ -54,15 +55,24 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
         raise DeclarationError(
             f"{where}: a field takes no value; its handle is made at load, and field(name=…) renames"
         )
-    name = (given.name if given is not None else None) or attribute
+    name = attribute if given is None or given.name is None else given.name
+    if not isinstance(name, str) or not name:
+        raise DeclarationError(f"{where}: field(name=…) takes the C name as text, and not {name!r}")
     annotation, optional = _optional(annotation)
     while get_origin(annotation) is Annotated:
+        scalar = next((extra for extra in get_args(annotation) if isinstance(extra, Scalar)), None)
+        if scalar is not None:
+            raise DeclarationError(
+                f"{where}: {scalar} says what a value is, not where: write Var[{scalar}] or Const[{scalar}]"
+            )
         annotation = get_args(annotation)[0]
     origin, arguments = get_origin(annotation) or annotation, get_args(annotation)
     if not isinstance(origin, type):
         raise _unknown(where, annotation)
     try:
         if issubclass(origin, (Var, Const)):
+            if origin not in (Var, Const):
+                raise DeclarationError(f"{origin.__name__} is a handle class of your own; declare Var[…] or Const[…]")
             _arity(origin, arguments, "u32")
             return Declaration(owner, attribute, name, "variable", origin, optional, lower(arguments[0]))
         if issubclass(origin, ArrayMap):
@@ -75,7 +85,9 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
         if issubclass(origin, Program):
             kind = arguments[0] if arguments and arguments[0] is not Any else None
             if kind is not None and not (isinstance(kind, type) and issubclass(kind, ProgramKind)):
-                raise DeclarationError(f"Program[{kind}] names no kind of program, such as XDP")
+                raise DeclarationError(
+                    f"Program[{getattr(kind, '__name__', kind)}] names no kind of program, such as XDP"
+                )
             return Declaration(owner, attribute, name, "program", origin, optional, program_kind=kind)
         if issubclass(origin, part_base):
             if optional or given is not None:
@@ -87,6 +99,9 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
 
 
 _INDEX = kinds.Int("u32", 4)
+
+HANDLES = (Var, Const, AnyMap, Program)
+"""What a field is annotated with."""
 
 
 def _optional(annotation: Any) -> tuple[Any, bool]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_origin
 
 from ..errors import DeclarationError, UndefinedNameError
 from ..handles.field import AnyField, Field
 from ..types.annotations import Body, body_of, mangled, unmangled
 from ..types.options import NOTHING
-from .declare import Declaration, declare, key_of, refuse_doubles
+from .declare import HANDLES, Declaration, declare, key_of, refuse_doubles
 
 
 class Declarative:
@@ -26,6 +26,11 @@ class Declarative:
             return  # BpfObjects itself
         cls.__bpf_body__ = body_of(cls)
         names = cls.__bpf_body__.names()
+        for name, value in vars(cls).items():
+            if isinstance(get_origin(value) or value, type) and issubclass(get_origin(value) or value, HANDLES):
+                raise DeclarationError(
+                    f"{cls.__qualname__}.{name}: a field is an annotation: write {name}: …, and not {name} = …"
+                )
         cls.__bpf_defaults__ = {unmangled(cls, name): cls.__dict__[name] for name in names if name in cls.__dict__}
         try:
             fields_of(cls)
@@ -41,6 +46,10 @@ def fields_of(cls: type[Any]) -> dict[str, Declaration]:
     Raises:
         DeclarationError: the class declares what no object could hold; UndefinedNameError where a name is missing.
     """
+    if "__bpf_body__" not in vars(cls):
+        raise DeclarationError(
+            f"{cls.__name__} declares nothing: derive a class from it, and annotate what the object holds"
+        )
     known: dict[str, Declaration] | None = cls.__dict__.get("__bpf_fields__")
     if known is not None:
         return known

@@ -15,11 +15,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..engine.base import Engine, LoadOptions
-from ..errors import Finding, MismatchError, ReadOnlyError
+from ..engine.base import Engine, LoadOptions, closed
+from ..errors import Finding, MismatchError, ReadOnlyError, Unique
 from .fields import Declarative, fields_of, flat
 from .state import STATE, State
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .opened import OpenObjects
 
 
-class BpfObjects(Declarative):
+class BpfObjects(Unique, Declarative):
     """The base of a declaration: derive from it, and annotate what the object file holds.
 
     ::
@@ -69,6 +70,7 @@ class BpfObjects(Declarative):
         """
         from ..spec.collection import CollectionSpec
 
+        flat(cls)  # a class that cannot be understood is told before a source that cannot be read
         return _checked(cls, CollectionSpec.of(source)).warnings
 
     @classmethod
@@ -139,12 +141,22 @@ class BpfObjects(Declarative):
         return state.closed
 
     def __enter__(self) -> Self:
+        if self.closed:
+            raise closed(type(self).__name__)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    if not TYPE_CHECKING:  # checkers are to see which names there are
+
+        def __getattr__(self, name: str) -> Any:
+            cls = type(self)
+            close = get_close_matches(name, fields_of(cls), 1) if not name.startswith("__") else []
+            hint = f"; a close match is {close[0]}" if close else ""
+            raise AttributeError(f"{cls.__name__} has no field {name}{hint}")
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in fields_of(type(self)):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..engine.base import Engine, LoadOptions
-from ..errors import ConstantError, DeclarationError, Finding, shown
+from ..errors import BpfTypeError, ConstantError, DeclarationError, Finding, shown
 from ..handles.field import AnyField, Field
 from ..handles.variable import make_variable
 from ..spec.collection import warn_folded
@@ -105,6 +105,10 @@ class OpenObjects(Generic[O]):
             from ..engine.select import default
 
             engine = default()
+        if isinstance(engine, type) or not hasattr(engine, "load"):  # anything that loads will do
+            raise BpfTypeError(f"{shown(engine)} is no engine: give an instance, such as MemoryEngine()", "engine")
+        if options is not None and not isinstance(options, LoadOptions):
+            raise BpfTypeError(f"{shown(options)} is no LoadOptions(…)", "options")
         maps, programs = self._wanted()
         loaded = engine.load(self.spec, maps, programs, options or LoadOptions())
         state = State(loaded)
@@ -112,7 +116,7 @@ class OpenObjects(Generic[O]):
             made: O = self._assign(self._cls, state, ())
             return made
         except BaseException:
-            state.close()
+            state.undo()
             raise
 
     def _wanted(self) -> tuple[Names, Names]:
@@ -155,7 +159,9 @@ class OpenObjects(Generic[O]):
 
     def _variable(self, field: AnyField) -> tuple[VariableSpec, Codec]:
         if not isinstance(field, AnyField):
-            raise DeclarationError(f"{shown(field)} is no key of a field, such as {self._cls.__name__}.name")
+            raise DeclarationError(
+                f"{shown(field)} is no key of a field, such as {self._cls.__name__}.{self._example()}"
+            )
         for binding in self._report.bindings:
             declaration = binding.declaration
             if declaration.attribute != field.attribute or declaration.role != "variable":
@@ -166,6 +172,10 @@ class OpenObjects(Generic[O]):
                 # By name: the user may have put another spec in its place.
                 return self.spec.variables[binding.spec.name], codec_for(binding.value, self.spec.byte_order)
         raise DeclarationError(f"{field!r} is no variable of {self._cls.__name__}")
+
+    def _example(self) -> str:
+        variables = (b.declaration.attribute for b in self._report.bindings if isinstance(b, VariableBinding))
+        return next(variables, "name")
 
     def __repr__(self) -> str:
         return f"<OpenObjects of {self._cls.__name__} and {self.spec.name}>"

@@ -6,6 +6,7 @@ import contextlib
 from weakref import WeakSet
 
 from ..engine.base import LoadedObject
+from ..errors import Unique
 from ..handles.link import Link
 from ..handles.section import Section
 
@@ -13,7 +14,7 @@ STATE = "__bpf_state__"
 """Where an instance keeps its `State`: a name that no C object has."""
 
 
-class State:
+class State(Unique):
     """What a loaded object holds besides its handles; shared by its parts."""
 
     __slots__ = ("closed", "links", "loaded", "sections")
@@ -29,6 +30,11 @@ class State:
         if name not in self.sections:
             self.sections[name] = Section(self.loaded.maps[name], self.loaded)
         return self.sections[name]
+
+    def undo(self) -> None:
+        """Close, after a failure, and take back what the load would leave behind."""
+        self.loaded.unpin()
+        self.close()
 
     def close(self) -> None:
         """Close links, sections and the object, the rest also where one fails."""

@@ -117,7 +117,11 @@ class CollectionSpec:
                 wrong.append(Finding(name, "no such constant", self.explain_missing(name, role="constant")))
             elif not variable.constant:
                 wrong.append(
-                    Finding(name, f"not a constant: it lies in {variable.section}", "set it with .set() or after load")
+                    Finding(
+                        name,
+                        f"not a constant: it lies in {variable.section}",
+                        "set it with open(…).set(Objects.field, value), or after load",
+                    )
                 )
             else:
                 try:
@@ -141,7 +145,9 @@ class CollectionSpec:
         for other, names in self._roles().items():
             if other != role and name in names:
                 return f"{name} is a {other}"
-        close = get_close_matches(name, self._roles()[role], 1)
+        names = self._roles()[role]
+        # Comparing with thousands of names takes longer than reading the object.
+        close = get_close_matches(name, names, 1) if len(names) <= 2000 else []
         if close:
             return f"a close match is {close[0]}"
         known = self._roles()[role]
@@ -182,6 +188,8 @@ class CollectionSpec:
         spec = self.maps[section]
         image = bytearray(spec.image or bytes(spec.value_size))
         for variable in changed:
+            if len(cast(bytes, variable.rewritten)) != variable.size:
+                raise BpfValueError(f"rewritten to another size than its {variable.size} bytes", variable.name)
             image[variable.offset : variable.offset + variable.size] = cast(bytes, variable.rewritten)
         return bytes(image)
 

@@ -68,8 +68,12 @@ class _DataSection:
     section: Section
     constant: bool
     datasec: kinds.Datasec | None
-    typed: dict[str, tuple[kinds.Type, int]]
-    """The types and sizes of variables in BTF, by name."""
+
+
+def _family(name: str) -> str:
+    """Return which kind of data section a name is of: data, rodata or bss; nothing for others."""
+    family = name[1:].partition(".")[0] if name.startswith(".") else ""
+    return family if family in ("data", "rodata", "bss") else ""
 
 
 class _Reader:
@@ -82,6 +86,15 @@ class _Reader:
         self.has_btf = blob is not None
         self.datasecs = {datasec.name: datasec for datasec in self.types.datasecs()}
         self.absent: dict[str, str] = {}
+        # By name over all sections: clang 14 lists some variables of .bss in BTF under .data. Two static variables may
+        # share a name, and only global ones are told apart by theirs.
+        self.typed: dict[str, tuple[kinds.Type, int]] = {
+            entry.var.name: (entry.var.type, entry.size)
+            for datasec in self.datasecs.values()
+            if _family(datasec.name)
+            for entry in datasec.entries
+            if isinstance(entry.var, kinds.Var) and entry.var.linkage
+        }
         self.sections = {s.section.number: s for s in map(self._data_section, self.elf.sections) if s is not None}
 
     def contents(self) -> Contents:
@@ -97,21 +110,15 @@ class _Reader:
         return Contents(maps, programs, variables, self.types, self.elf.byte_order, self.has_btf, license, self.absent)
 
     def _data_section(self, section: Section) -> _DataSection | None:
-        family = section.name[1:].partition(".")[0] if section.name.startswith(".") else ""
-        if family not in ("data", "rodata", "bss") or not section.size:
+        family = _family(section.name)
+        if not family or not section.size:
             return None
         if section.size > MAX_DATA_SECTION:
             raise SourceError(
                 f"section {section.name} has {section.size} bytes; no map holds more than {MAX_DATA_SECTION}"
             )
         datasec = self.datasecs.get(section.name)
-        typed = {
-            entry.var.name: (entry.var.type, entry.size)
-            for entry in (datasec.entries if datasec else ())
-            # Two static variables may share a name; only global ones are told apart by theirs.
-            if isinstance(entry.var, kinds.Var) and entry.var.linkage
-        }
-        return _DataSection(section, family == "rodata", datasec, typed)
+        return _DataSection(section, family == "rodata", datasec)
 
     def _variables(self, references: References) -> dict[str, VariableSpec]:
         images = {index: bytes(s.section.data) for index, s in self.sections.items()}
@@ -126,7 +133,7 @@ class _Reader:
                 continue
             if (bind == STB_LOCAL or visibility) and not self._visible(symbol):
                 continue
-            section, entry = place.section, place.typed.get(name)
+            section, entry = place.section, self.typed.get(name)
             if start + size > section.size:
                 raise SourceError(
                     f"variable {name} ends at byte {start + size} of {section.name}, which has {section.size}"

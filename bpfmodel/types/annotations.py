@@ -70,8 +70,9 @@ class Body:
 def body_of(cls: type) -> Body:
     """Remember the scope in which `cls` is being defined; to be called from its ``__init_subclass__``."""
     frame: types.FrameType | None = sys._getframe(1)
-    # Every __init_subclass__ on the way, ours and the user's, has a frame; the one below ran the class statement.
-    while frame is not None and frame.f_code.co_name == "__init_subclass__":
+    # Every __init_subclass__ on the way, ours and the user's, has a frame, and so has every metaclass written in Python
+    # (abc's among them); the one below them ran the class statement.
+    while frame is not None and frame.f_code.co_name in ("__init_subclass__", "__new__", "new_class"):
         frame = frame.f_back
     if frame is None:
         return Body(cls, vars(sys.modules[cls.__module__]), [])

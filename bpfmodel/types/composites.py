@@ -64,6 +64,8 @@ def struct_codec(type: kinds.Struct, order: ByteOrder, make: Make) -> Codec:
         if _leaves(type, {}) > MAX_MEMBERS:
             raise SourceError(f"{name} has more than {MAX_MEMBERS} members, those of nested structs included")
         return Codec(size, values, encode)
+    if getattr(cls, "__bpf_made__", type) is not type:
+        return Codec(size, decode, encode)  # one of many lengths of a flexible member: not worth compiling each
     try:
         return Codec(size, struct_decoder(type, order, make), encode)
     except TooLarge:

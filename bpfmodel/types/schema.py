@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import core_schema
 
 from ..btf import kinds
+from ..btf.layout import size_of
 from ..btf.render import c_name
 from ..errors import BpfValueError
 from .codec import codec_for
@@ -102,8 +103,10 @@ def composite_schema(cls: Any, handler: Any, optional: Set[str]) -> Any:
             raise ValueError(str(error)) from None
 
     def members(value: Any) -> dict[str, Any]:
-        # The first member of a union stands for its bytes; more would contradict each other on the way back.
-        shown = made.members[:1] if union else made.members
+        # The largest member of a union stands for its bytes; more would contradict each other on the way back.
+        shown = (
+            [max(made.members, key=lambda member: member.bits or size_of(member.type) * 8)] if union else made.members
+        )
         return {member.attribute: getattr(value, member.attribute) for member in shown}
 
     def validate(value: Any, check: Any) -> Any:

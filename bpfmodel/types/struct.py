@@ -25,9 +25,9 @@ class Struct(Composite):
             packets: u64
             bytes: u64
 
-    Padding is never declared. ``class Header(Struct, packed=True)`` has none, ``align=n`` raises the alignment. Values
-    are built by position or keyword, checked against their C types, compared by value, and printed readably. Members
-    with a default may be left out. ``copy.replace`` (Python 3.13) makes changed copies.
+    Padding that C puts in by itself is never declared. ``class Header(Struct, packed=True)`` has none, ``align=n``
+    raises the alignment. Values are built by position or keyword, checked against their C types, compared by value, and
+    printed readably. Members with a default may be left out. ``copy.replace`` (Python 3.13) makes changed copies.
 
     Raises:
         DeclarationError: an annotation names no C type; at class creation, or at first use where a name is defined only
@@ -43,6 +43,9 @@ class Struct(Composite):
         if len(args) > len(members):
             raise BpfTypeError(f"{cls.__name__} has {len(members)} members, and {len(args)} values were given")
         values = self.__dict__
+        unknown = kwargs.keys() - {member.attribute for member in members} - promoted(cls.__bpf_type__()).keys()
+        if unknown:
+            raise refuse_names(cls, unknown)
         for member, value in zip(members, args, strict=False):
             if member.attribute in kwargs:
                 raise BpfTypeError(f"{cls.__name__}.{member.attribute} was given twice")

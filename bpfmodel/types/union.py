@@ -8,6 +8,8 @@ from typing import Any
 from ..btf import kinds
 from ..btf.parse import ByteOrder
 from ..errors import BpfTypeError, BpfValueError
+from .base import Codec
+from .bitfields import Bitfield
 from .composite import Composite, refuse_names
 
 _RAW, _ORDER = "__bpf_bytes__", "__bpf_order__"  # names that no member has
@@ -49,23 +51,32 @@ class Union(Composite):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # what Python itself looks for is never a member
             raise AttributeError(name)
-        return self.__bpf_codec__(name).decode(self.__dict__[_RAW], 0)
+        codec, field = self.__bpf_member__(name)
+        raw = self.__dict__[_RAW]
+        return field.get(raw, 0) if field is not None else codec.decode(raw, 0)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        codec = self.__bpf_codec__(name)
+        codec, field = self.__bpf_member__(name)
+        raw = bytearray(self.__dict__[_RAW])
         try:
-            raw = codec.encode(value)
+            if field is not None:
+                field.put(raw, 0, value)
+            else:
+                encoded = codec.encode(value)
+                raw[: len(encoded)] = encoded
         except BpfValueError as error:
             raise error.within(name).within(type(self).__name__) from None
-        self.__dict__[_RAW] = raw + self.__dict__[_RAW][len(raw) :]
+        self.__dict__[_RAW] = bytes(raw)
 
-    def __bpf_codec__(self, name: str) -> Any:
-        """Return the codec of a member."""
+    def __bpf_member__(self, name: str) -> tuple[Codec, Bitfield | None]:
+        """Return the codec of a member, and where it lies if it is a bitfield."""
         from .codec import codec_for
 
+        order = self.__dict__[_ORDER]
         for member in type(self).__bpf_type__().members:
             if member.attribute == name:
-                return codec_for(member.type, self.__dict__[_ORDER])
+                field = Bitfield.at(member.type, member.offset, member.bits, order) if member.bits else None
+                return codec_for(member.type, order), field
         raise AttributeError(str(refuse_names(type(self), [name])))
 
     def __eq__(self, other: object) -> bool:

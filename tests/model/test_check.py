@@ -172,9 +172,10 @@ def test_the_size_is_all_that_is_known_without_btf() -> None:
             "without type information, only the size could be checked",
         )
     ]
-    assert declare(Var[u64], "packets").check(NOBTF) == ()
-    assert declare(Var[CString[L[13]]], "msg").check(NOBTF) == ()
-    assert declare(Const[u16], "ro_port").check(NOBTF) == ()
+    note = "the object has no BTF, so only the size was checked"
+    for annotation, name in ((Var[u64], "packets"), (Var[CString[L[13]]], "msg")):
+        assert declare(annotation, name).check(NOBTF) == (Finding(name, note, "compile with -g", "warning"),)
+    assert declare(Const[u16], "ro_port").check(NOBTF)[0].message == note
     assert "declared Var" in findings(Var[u16], "ro_port", NOBTF)[0].message
 
 
@@ -220,14 +221,17 @@ def test_keys_and_values_of_maps_have_their_path() -> None:
     ]
 
 
+KINDS = "the kinds that can be declared are HashMap and ArrayMap"
+
+
 @pytest.mark.parametrize(
     ("annotation", "name", "message", "hint"),
     [
         (HashMap[u32, u64], "counters", "declared HashMap (type HASH), found a map of type ARRAY", "declare ArrayMap[u64]"),
         (ArrayMap[u16], "hidden_def", "declared ArrayMap (type ARRAY), found a map of type HASH", "declare HashMap[u64, u16]"),
-        (HashMap[u32, u32], "lru", "declared HashMap (type HASH), found a map of type LRU_HASH", ""),
-        (ArrayMap[u32], "percpu", "declared ArrayMap (type ARRAY), found a map of type PERCPU_ARRAY", ""),
-        (ArrayMap[u32], "plain_ring", "declared ArrayMap (type ARRAY), found a map of type RINGBUF", ""),
+        (HashMap[u32, u32], "lru", "declared HashMap (type HASH), found a map of type LRU_HASH", KINDS),
+        (ArrayMap[u32], "percpu", "declared ArrayMap (type ARRAY), found a map of type PERCPU_ARRAY", KINDS),
+        (ArrayMap[u32], "plain_ring", "declared ArrayMap (type ARRAY), found a map of type RINGBUF", KINDS),
     ],
 )  # fmt: skip
 def test_the_wrong_kind_of_map(annotation: Any, name: str, message: str, hint: str) -> None:

@@ -27,6 +27,7 @@ from bpfmodel import (
     u32,
     u64,
 )
+from bpfmodel.model.fields import flat
 
 if TYPE_CHECKING:
     from nowhere import Nothing  # type: ignore[import-not-found]
@@ -343,3 +344,17 @@ def test_mangled_names_as_text() -> None:
 
     with load(Objects) as objs:
         assert objs.number() == 0xDEADBEEF
+
+
+def test_metaclasses_written_in_python_are_stepped_over() -> None:
+    import abc
+
+    Word = u32
+
+    class Base(BpfObjects, abc.ABC):
+        u32_var: Var[Word]
+
+    class Later(Base):
+        u8_var: Var[u8] | None
+
+    assert [declaration.attribute for declaration in flat(Later)] == ["u32_var", "u8_var"]

@@ -56,7 +56,7 @@ def refused(annotation: Any, **body: Any) -> str:
 
 
 UNKNOWN = [
-    int, u32, str, None, Plain, Plain(), list[int], dict[str, int], Any, T, Struct, Packet,
+    int, str, None, Plain, Plain(), list[int], dict[str, int], Any, T, Struct, Packet,
     Var[u32] | HashMap[u32, u32], Var[u32] | Const[u32] | None, tuple[Var[u32], ...], list[Var[u32]], Annotated[int, 5], L[5],
     CString[L[5]], type[Var[u32]],
 ]  # fmt: skip
@@ -65,6 +65,22 @@ UNKNOWN = [
 @pytest.mark.parametrize("annotation", UNKNOWN, ids=str)
 def test_annotations_that_declare_nothing(annotation: Any) -> None:
     assert "is nothing an object holds; use Var[…], Const[…], Program, a kind of map" in refused(annotation)
+
+
+def test_a_value_type_alone_says_what_to_write() -> None:
+    assert refused(u32) == "Objects.x: u32 says what a value is, not where: write Var[u32] or Const[u32]"
+
+
+def test_an_assignment_is_no_annotation() -> None:
+    with pytest.raises(DeclarationError, match=r"Objects.x: a field is an annotation: write x: …, and not x = …"):
+        type("Objects", (BpfObjects,), {"x": Var[u32]})
+    with pytest.raises(DeclarationError, match=r"field\(name=…\) takes the C name as text, and not 5"):
+        type("Objects", (BpfObjects,), {"__annotations__": {"x": Var[u32]}, "x": field(name=5)})  # type: ignore[arg-type]
+
+
+def test_the_base_itself_declares_nothing() -> None:
+    with pytest.raises(DeclarationError, match="BpfObjects declares nothing"):
+        BpfObjects.check(b"")
 
 
 VALUES = [

@@ -11,6 +11,7 @@ from bpfmodel import (
     ArrayMap,
     BpfModelError,
     BpfObjects,
+    BpfTypeError,
     ClosedError,
     CollectionSpec,
     Const,
@@ -20,6 +21,7 @@ from bpfmodel import (
     HashMap,
     LoadError,
     LoadOptions,
+    MemoryEngine,
     MismatchError,
     Program,
     SourceError,
@@ -249,8 +251,24 @@ def test_closing_again_does_nothing(engine: Engine) -> None:
     for _ in range(3):
         objs.close()
         assert objs.closed
-    with objs:
+    with pytest.raises(ClosedError), objs:
         pass
+
+
+@pytest.mark.parametrize("wrong", [MemoryEngine, "memory", 5])
+def test_an_engine_is_an_instance(wrong: Any) -> None:
+    with pytest.raises(BpfTypeError, match=r"engine: .* is no engine: give an instance, such as MemoryEngine\(\)"):
+        Objects.load_and_assign(SCALARS, engine=wrong)
+    with pytest.raises(BpfTypeError, match=r"options: .* is no LoadOptions"):
+        Objects.load_and_assign(SCALARS, engine=MemoryEngine(), options={"log_level": 1})  # type: ignore[arg-type]
+
+
+def test_names_that_are_not_there_have_a_close_match(engine: Engine) -> None:
+    with Objects.load_and_assign(SCALARS, engine=engine) as objs:
+        with pytest.raises(AttributeError, match="Objects has no field u32_vra; a close match is u32_var"):
+            _ = objs.u32_vra  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match=r"Var has no value; use .get\(\) and .set\(value\)"):
+            _ = objs.u32_var.value  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,9 @@ def test_rewriting(spec: CollectionSpec) -> None:
     assert spec.variables["ro_u32"].get() == 2
 
 
+SET = "set it with open(…).set(Objects.field, value), or after load"
+
+
 def test_all_that_is_wrong_in_one_error(spec: CollectionSpec) -> None:
     before = {name: variable.rewritten for name, variable in spec.variables.items()}
     with pytest.raises(ConstantError) as caught:
@@ -169,8 +172,16 @@ def test_all_that_is_wrong_in_one_error(spec: CollectionSpec) -> None:
         })  # fmt: skip
     assert caught.value.findings == (
         Finding("ro_u32x", "no such constant", "a close match is ro_u32"),
-        Finding("u32_var", "not a constant: it lies in .data", "set it with .set() or after load"),
-        Finding("not_ro", "not a constant: it lies in .data.fake", "set it with .set() or after load"),
+        Finding(
+            "u32_var",
+            "not a constant: it lies in .data",
+            SET,
+        ),
+        Finding(
+            "not_ro",
+            "not a constant: it lies in .data.fake",
+            SET,
+        ),
         Finding("ro_s8", "128 is out of range for __s8 (-128 to 127)"),
         Finding("ro_bool", "1 is no bool: give True or False"),
         Finding("ro_arr[3]", "'4' is no integer, and __u32 takes one from 0 to 4294967295"),

@@ -191,3 +191,42 @@ def test_a_union_is_lowered_as_c_lays_it_out() -> None:
     type = Number.__bpf_type__()
     assert isinstance(type, kinds.Union)
     assert (type.size, [member.offset for member in type.members]) == (8, [0, 0, 0])
+
+
+def test_bitfields_in_a_union() -> None:
+    class Mixed(Union):
+        low: Bits[s8, L[7]]
+        whole: u32
+
+    value = Mixed(low=-3)
+    assert (value.low, value.whole) == (-3, 125)
+    value.whole = 0xFFFFFFFF
+    value.low = 0
+    assert value.whole == 0xFFFFFF80
+    with pytest.raises(BpfValueError, match=r"Mixed.low: 64 is out of range for a bitfield of 7 bits"):
+        Mixed(low=64)
+    big = codec_for(Mixed.__bpf_type__(), "big").decode(b"\xfa\0\0\0", 0)
+    assert big.low == -3
+
+
+def test_the_largest_member_stands_for_a_union_in_json() -> None:
+    class Uneven(Union):
+        small: u8
+        large: u64
+
+    adapter = TypeAdapter(Uneven)
+    assert adapter.dump_json(Uneven(large=0x1234)) == b'{"large":4660}'
+    assert adapter.validate_json(adapter.dump_json(Uneven(large=0x1234))) == Uneven(large=0x1234)
+
+
+def test_flexible_structs_leave_no_generated_code_behind() -> None:
+    import linecache
+
+    class Message(Struct):
+        count: u32
+        items: Array[u16, L[0]]
+
+    before = len(linecache.cache)
+    for number in range(50):
+        assert Message(number, [1] * number).items == [1] * number
+    assert len(linecache.cache) <= before + 1

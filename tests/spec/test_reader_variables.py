@@ -32,6 +32,7 @@ VISIBLE = {
     "link_b": {".data": "only_b", ".bss": "zero_b", ".rodata": "ro_b"},
     "linked": {".data": "shared only_a only_b", ".bss": "zero_a zero_b", ".rodata": "ro_a ro_b"},
     "maps": {".bss": "unused_event"},
+    "misplaced": {".bss": "zero_word zero_padded plain_zero", ".data": "set_word"},
     "nobtf": {".bss": "packets", ".data": "limit msg", ".rodata": "ro_port"},
     "pinned": {},
     "scalars": {

@@ -96,20 +96,6 @@ class _Global(Unique, Generic[T]):
             self._memory = self._section.window(self.offset, self.size, "")
         return self._memory
 
-    if not TYPE_CHECKING:  # checkers are to see which names there are
-
-        def __getattr__(self, name: str) -> Any:
-            if isinstance(self, Const):
-                hint = (
-                    "a constant is rewritten before load: load_and_assign(…, constants={…})"
-                    if name == "set"
-                    else "use .get()"
-                )
-            else:
-                hint = "use .get() and .set(value)"
-            kind = "Const" if isinstance(self, Const) else "Var"
-            raise AttributeError(f"{kind} has no {name}; {hint}")
-
     def _reason(self, error: ValueError) -> Exception:
         """Say why a view refused: it was taken back, or the value is at fault."""
         return closed(self.name) if self._section.closed else error

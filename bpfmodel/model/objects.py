@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -149,14 +148,6 @@ class BpfObjects(Unique, Declarative):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    if not TYPE_CHECKING:  # checkers are to see which names there are
-
-        def __getattr__(self, name: str) -> Any:
-            cls = type(self)
-            close = get_close_matches(name, fields_of(cls), 1) if not name.startswith("__") else []
-            hint = f"; a close match is {close[0]}" if close else ""
-            raise AttributeError(f"{cls.__name__} has no field {name}{hint}")
 
     def __setattr__(self, name: str, value: object) -> None:
         if name in fields_of(type(self)):

@@ -134,3 +134,13 @@ def test_closing_is_for_all_handles_wherever_they_are(engine: Engine) -> None:
     for use in (variable.get, lambda: table[1]):
         with pytest.raises(ClosedError):
             use()
+
+
+def test_nothing_slows_every_attribute_down() -> None:
+    """A class with ``__getattr__`` loses the interpreter's quick attribute access: ``get()`` would take twice as long."""
+    from bpfmodel import BpfObjects, Const, HashMap, Program, Var
+
+    for cls in (BpfObjects, Const, HashMap, Program, Var):
+        for base in cls.__mro__:
+            assert "__getattr__" not in vars(base), f"{base.__name__} slows {cls.__name__} down"
+            assert base is object or "__getattribute__" not in vars(base)

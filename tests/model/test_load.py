@@ -263,14 +263,6 @@ def test_an_engine_is_an_instance(wrong: Any) -> None:
         Objects.load_and_assign(SCALARS, engine=MemoryEngine(), options={"log_level": 1})  # type: ignore[arg-type]
 
 
-def test_names_that_are_not_there_have_a_close_match(engine: Engine) -> None:
-    with Objects.load_and_assign(SCALARS, engine=engine) as objs:
-        with pytest.raises(AttributeError, match="Objects has no field u32_vra; a close match is u32_var"):
-            _ = objs.u32_vra  # type: ignore[attr-defined]
-        with pytest.raises(AttributeError, match=r"Var has no value; use .get\(\) and .set\(value\)"):
-            _ = objs.u32_var.value  # type: ignore[attr-defined]
-
-
 @pytest.mark.parametrize(
     "use",
     [

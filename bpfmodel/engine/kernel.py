@@ -80,7 +80,7 @@ class KernelObject(LoadedObject):
     def __init__(self, spec: CollectionSpec, maps: Set[str], programs: Set[str], options: LoadOptions) -> None:
         self.maps, self.programs = {}, {}
         self._handle: int | None = None
-        self._new_pins = _pins_to_be(spec, maps, options)
+        self._new_pins: list[str] = []
         self._lock = threading.RLock()  # libbpf's object is not safe for two threads at once
         self._lib = libbpf.library()
         self._spec = spec
@@ -91,7 +91,9 @@ class KernelObject(LoadedObject):
                 self._open(said)
                 self._choose_programs(programs, options)
                 self._choose_maps(maps)
+                to_pin = _pins_to_be(spec, maps, options)
                 self._load(said)
+                self._new_pins = to_pin  # only now are they ours: a load that fails takes its own back
                 self._take_over(maps, programs)
             except BaseException:
                 self.unpin()

@@ -172,7 +172,7 @@ class Var(_Global[T]):
             )
         if self._codec.size > 1 and not self._codec.format:
             raise NotSupportedError(f"{self.name} is not in this machine's byte order, and has no atomic operations")
-        window = self._section.window(self.offset, self.size, "") if not self._section.closed else self.memory
+        window = self.memory  # or the reason why there is none
         try:
             made = AtomicInt(cell(window), self.name, bare.size * 8, bare.signed)
         except NotSupportedError as error:
@@ -266,10 +266,6 @@ class _CopiedConst(_Copied[T], Const[T]):
 class _CopiedVar(_Copied[T], Var[T]):
     __doc__ = Var.__doc__
     __slots__ = ()
-
-    def _make_atomic(self) -> AtomicInt:
-        self.memory  # noqa: B018 - says why there is none
-        raise AssertionError
 
     def set(self, value: T) -> None:
         self._section.write(self.offset, self._encode(value))

@@ -10,6 +10,7 @@ from ..errors import BpfTypeError, ConstantError, DeclarationError, Finding, sho
 from ..handles.field import AnyField, Field
 from ..handles.variable import make_variable
 from ..spec.collection import warn_folded
+from ..types.annotations import mangled
 from ..types.base import Codec
 from ..types.codec import codec_for
 from .check import Binding, MapBinding, ProgramBinding, VariableBinding
@@ -183,7 +184,7 @@ class OpenObjects(Generic[O]):
 
 def _put(cls: type, fields: dict[str, Any], name: str, value: Any) -> None:
     fields[name] = value
-    if name.startswith("__") and not name.endswith("__"):
-        # Inside methods Python spells such a name differently; both lead to the handle.
+    if name.startswith("__"):
+        # Inside methods, those of base classes too, Python spells such a name differently; all lead to the handle.
         for base in cls.__mro__:
-            fields[f"_{base.__name__.lstrip('_')}{name}"] = value
+            fields[mangled(base, name)] = value

@@ -19,6 +19,7 @@ from bpfmodel import (
     BpfTypeError,
     BpfValueError,
     ClosedError,
+    MapFlag,
     MemoryEngine,
     NotSupportedError,
     Program,
@@ -222,3 +223,14 @@ def test_a_plain_read_and_write_does_lose_updates(kernel: Engine) -> None:
             if lost:
                 break
         assert lost > 0
+
+
+@pytest.mark.kernel
+def test_where_the_section_cannot_be_mapped(kernel: Engine, backend: str) -> None:
+    opened = Objects.open(testdata("scalars"))
+    opened.spec.maps[".data"].flags &= ~MapFlag.MMAPABLE
+    with (
+        opened.load(engine=kernel) as objs,
+        pytest.raises(NotSupportedError, match=r"u64_var: section \.data cannot be"),
+    ):
+        objs.u64_var.atomic()

@@ -61,6 +61,7 @@ from .handles.program import Program
 from .handles.variable import Const, Var
 from .model.objects import BpfObjects
 from .types.options import field
+from .types.plain import asdict, replace
 from .types.scalars import (
     Align,
     boolean,
@@ -88,12 +89,13 @@ if TYPE_CHECKING:
     from .spec.collection import CollectionSpec
     from .spec.specs import MapSpec, ProgramSpec, VariableSpec
     from .spec.uapi import AttachType, MapFlag, MapType, ProgType
-    from .types.arrays import Anonymous, Array, Bits, Bytes, CString
+    from .types.arrays import Anonymous, Array, Atomic, Bits, Bytes, CString
 
 # Found when first asked for: reading and loading are not what every import of the library is for.
 _LATE = {
     "Anonymous": "types.arrays",
     "Array": "types.arrays",
+    "Atomic": "types.arrays",
     "AttachType": "spec.uapi",
     "Bits": "types.arrays",
     "Bytes": "types.arrays",
@@ -126,6 +128,7 @@ __all__ = [
     "Anonymous",
     "Array",
     "ArrayMap",
+    "Atomic",
     "AtomicInt",
     "AttachError",
     "AttachType",
@@ -185,12 +188,14 @@ __all__ = [
     "VariableSpec",
     "VerifierError",
     "XDP",
+    "asdict",
     "boolean",
     "engine",
     "f32",
     "f64",
     "field",
     "pointer",
+    "replace",
     "s128",
     "s16",
     "s32",

@@ -93,6 +93,13 @@ def lay_out(slots: Iterable[Slot], *, packed: bool = False, align: int = 0, over
     return Layout(tuple(placed), _up(largest, widest * 8) // 8, widest)
 
 
+def telling(type: kinds.Composite) -> tuple[kinds.Member, ...]:
+    """Return the members that say all of a value: of a union the largest, since more could contradict each other."""
+    if isinstance(type, kinds.Union):
+        return (max(type.members, key=lambda member: member.bits or size_of(member.type) * 8),)
+    return type.members
+
+
 def fitted(type: kinds.Composite, size: int, length: int | None = None) -> kinds.Composite:
     """Return a struct whose flexible array member fills `size` bytes, or has `length` elements; others as they are."""
     last = type.members[-1] if type.members else None

@@ -61,9 +61,12 @@ def cell(window: memoryview) -> Cell:
     """Make the cell of a writable view of 4 or 8 aligned bytes, which it holds on to.
 
     Raises:
-        NotSupportedError: neither backend is there; or the bytes are not aligned, and no atomic operation exists.
+        NotSupportedError: neither backend is there; or the bytes are too many, read-only or not aligned, and no atomic
+            operation exists.
     """
     size = window.nbytes
+    if size not in (4, 8) or window.readonly:
+        raise NotSupportedError(f"{size} {'read-only ' * window.readonly}bytes have no atomic operations")
     if ctypes.addressof(ctypes.c_char.from_buffer(window)) % size:
         raise NotSupportedError(f"{size} bytes that do not lie at a multiple of {size} have no atomic operations")
     for make in BACKENDS.values():
@@ -81,6 +84,7 @@ def _by_atomicshm(window: memoryview) -> Cell | None:
         from atomicshm import AtomicView  # pyright: ignore[reportMissingImports]
     except ImportError:
         return None
+    # The view is never closed nor given away: it goes with the cell, and the bytes stay where they are until then.
     view = AtomicView(window)
     made: Cell = view.cell_u32(0) if window.nbytes == 4 else view.cell_u64(0)
     return made

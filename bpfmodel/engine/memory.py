@@ -183,11 +183,12 @@ class _Section(_Array):
     def __init__(self, spec: MapSpec, order: ByteOrder, image: bytes | None) -> None:
         super().__init__(spec, order, image)
         self._constant = spec.constant
+        # What nobody may write is held in what nobody can.
+        self._memory: bytes | bytearray = bytes(self._bytes) if spec.constant else self._bytes
 
     def memory(self) -> memoryview | None:
         self._check(None)
-        view = memoryview(self._bytes)[: self.value_size]
-        return view.toreadonly() if self._constant else view
+        return memoryview(self._memory)[: self.value_size]
 
     def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
         if self._constant:

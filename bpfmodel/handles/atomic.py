@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import operator
+import sys
 from typing import TYPE_CHECKING, Any
 
+from ..btf import kinds
+from ..btf.parse import ByteOrder
+from ..btf.path import place_of
+from ..btf.render import describe
 from ..engine.base import closed
-from ..errors import BpfTypeError, BpfValueError, Unique, shown
+from ..errors import BpfTypeError, BpfValueError, NotSupportedError, Unique, shown
+from ..types.atomics import has_atomics
 
 if TYPE_CHECKING:
     from ..engine.atomics import Cell
@@ -87,15 +94,13 @@ class AtomicInt(Unique):
 
     def _number(self, value: Any) -> int:
         """Return an operand as the bits of this width, which is what wrapping means."""
-        if not hasattr(value, "__index__"):
-            raise BpfTypeError(f"{shown(value)} is no integer", self.name)
-        number: int = value.__index__()
-        return number & (1 << self._bits) - 1
+        return _integer(value, self.name) & (1 << self._bits) - 1
 
     def _fits(self, value: Any) -> int:
         """Return a value to be stored as its bits; it has to fit, as for `Var.set`."""
-        number = self._number(value)
-        if self._value(number) != value.__index__():
+        whole = _integer(value, self.name)
+        number = whole & (1 << self._bits) - 1
+        if self._value(number) != whole:
             low, high = (
                 (-(1 << self._bits - 1), (1 << self._bits - 1) - 1) if self._signed else (0, (1 << self._bits) - 1)
             )
@@ -104,3 +109,41 @@ class AtomicInt(Unique):
 
     def __repr__(self) -> str:
         return f"<AtomicInt {self.name}{' (closed)' if self._cell is None else ''}>"
+
+
+def _integer(value: Any, name: str) -> int:
+    """Return a plain int, once and for all: a subclass could answer differently each time it is asked."""
+    try:
+        return int(operator.index(value))
+    except TypeError:
+        raise BpfTypeError(f"{shown(value)} is no integer", name) from None
+
+
+def make_atomic(type: kinds.Type, path: str, order: ByteOrder, window: memoryview, name: str) -> AtomicInt:
+    """Make the atomic access to what `path` leads to inside the variable `name`, whose bytes are `window`.
+
+    Raises:
+        NotSupportedError: it has no atomic operations; the message says why.
+        BpfValueError: the path leads nowhere.
+    """
+    from ..engine.atomics import cell
+
+    if not isinstance(path, str):
+        raise BpfTypeError(f"{shown(path)} is no path, such as 'inner.counters[3]'", f"{name}.atomic")
+    try:
+        place = place_of(type, path)
+    except BpfValueError as error:
+        raise error.within(f"{name}.atomic") from None
+    label = f"{name}{'' if path.startswith(('[', '.')) or not path else '.'}{path}"
+    bare = kinds.strip(place.type)
+    if place.bits or not isinstance(bare, kinds.Int) or not has_atomics(bare):
+        found = f"a bitfield of {place.bits} bits" if place.bits else describe(place.type)
+        inside = "; name one inside of it, as in atomic('counters[3]')" if isinstance(bare, kinds.Composite) else ""
+        raise NotSupportedError(f"{label} is {found}, and atomic() takes integers of 4 or 8 bytes{inside}")
+    if order != sys.byteorder:
+        raise NotSupportedError(f"{label} is not in this machine's byte order, and has no atomic operations")
+    at = place.offset // 8
+    try:
+        return AtomicInt(cell(window[at : at + bare.size]), label, bare.size * 8, bare.signed)
+    except NotSupportedError as error:
+        raise NotSupportedError(f"{label}: {error}") from None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
-from ..engine.base import LoadedMap, LoadedObject
+from ..engine.base import LoadedMap, LoadedObject, closed
 from ..errors import KernelError, ReadOnlyError
 
 _ONLY_KEY = bytes(4)
@@ -15,7 +16,7 @@ _ONLY_KEY = bytes(4)
 class Section:
     """The live bytes of a data section, or the way to copies of them where they cannot be mapped."""
 
-    __slots__ = ("_closers", "_given", "_lock", "_map", "_owner", "closed", "name", "view")
+    __slots__ = ("_closers", "_given", "_lent", "_lock", "_map", "_owner", "closed", "name", "view")
 
     def __init__(self, loaded: LoadedMap, owner: LoadedObject) -> None:
         self.name = loaded.name
@@ -25,6 +26,7 @@ class Section:
         self._owner = owner  # lives as long as anything of it is held
         self._lock = threading.Lock()
         self._given: list[memoryview] = []
+        self._lent: WeakValueDictionary[int, memoryview] = WeakValueDictionary()  # by id(): views have no hash
         self._closers: list[Callable[[], None]] = []
 
     def window(self, offset: int, size: int, format: str) -> memoryview:
@@ -37,6 +39,17 @@ class Section:
             window = window.cast(format)  # type: ignore[call-overload]  # any letter of struct, known only here
         self._given.append(window)
         return window
+
+    def lend(self, window: memoryview, label: str) -> None:
+        """Have close() take back a view of this section, unless its holder has dropped it before.
+
+        Raises:
+            ClosedError: the section is closed; `label` says what of it was asked for.
+        """
+        self._lent[id(window)] = window
+        if self.closed:  # looked at last: another thread may close while the window is made
+            window.release()
+            raise closed(label)
 
     def before_close(self, closer: Callable[[], None]) -> None:
         """Have close() call what lets go of a window, before it takes the windows back."""
@@ -72,7 +85,7 @@ class Section:
         self.closed = True
         for closer in self._closers:
             closer()
-        for window in [*self._given, self.view]:
+        for window in [*self._lent.values(), *self._given, self.view]:
             if window is not None:
                 with contextlib.suppress(BufferError):
                     window.release()

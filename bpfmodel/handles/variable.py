@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..btf.kinds import Int, strip
 from ..engine.base import closed
 from ..errors import BpfModelError, BpfValueError, NotSupportedError, Unique
-from .atomic import AtomicInt
+from .atomic import AtomicInt, make_atomic
 from .field import Field
 from .section import Section
 
 if TYPE_CHECKING:
+    import numpy
+
     from ..btf import kinds
     from ..btf.parse import ByteOrder
     from ..spec.specs import VariableSpec
@@ -27,7 +28,19 @@ T = TypeVar("T")
 class _Global(Unique, Generic[T]):
     """What Var and Const share: reading, and where the variable lies."""
 
-    __slots__ = ("_codec", "_memory", "_order", "_section", "_view", "name", "offset", "section", "size", "type")
+    __slots__ = (
+        "_codec",
+        "_memory",
+        "_order",
+        "_ref",
+        "_section",
+        "_view",
+        "name",
+        "offset",
+        "section",
+        "size",
+        "type",
+    )
 
     name: str
     """The C name."""
@@ -47,6 +60,7 @@ class _Global(Unique, Generic[T]):
         self._order: ByteOrder = spec.byte_order
         self._section = section
         self._memory: memoryview | None = None
+        self._ref: Any = None
         self._view: Any = self._look()
 
     def _look(self) -> Any:
@@ -77,8 +91,10 @@ class _Global(Unique, Generic[T]):
         """
         from .reference import refer
 
-        made: T = refer(self.type, self._order, self.memory, self._section, self.name)
-        return made
+        memory = self.memory  # or the reason why there is none
+        if self._ref is None:
+            self._ref = refer(self.type, self._order, memory, self._section, self.name)
+        return self._ref  # type: ignore[no-any-return]
 
     @property
     def memory(self) -> memoryview:
@@ -95,6 +111,21 @@ class _Global(Unique, Generic[T]):
         if self._memory is None:
             self._memory = self._section.window(self.offset, self.size, "")
         return self._memory
+
+    def numpy(self) -> numpy.ndarray[Any, Any]:
+        """Return the variable as a NumPy array on the same memory: nothing is copied, both sides see what either writes.
+
+        An array in C has its dimensions, a struct is one record of a structured dtype, a number an array without any
+        dimension. Read-only for a Const. Unlike a handle it goes on showing the program's memory after the object is closed.
+
+        Raises:
+            ClosedError: the object was closed.
+            NotSupportedError: NumPy is not installed, or the section cannot be mapped into this process.
+        """
+        from ..types.dtypes import array_over, dtype_of
+
+        # A view of its own, which the array keeps when ours is taken back.
+        return array_over(memoryview(self.memory), dtype_of(self.type, self._order))
 
     def _reason(self, error: ValueError) -> Exception:
         """Say why a view refused: it was taken back, or the value is at fault."""
@@ -129,11 +160,11 @@ class Const(_Global[T]):
 class Var(_Global[T]):
     """A global variable of the program that both sides may write."""
 
-    __slots__ = ("_atomic",)
+    __slots__ = ("_atomics",)
 
     def __init__(self, spec: VariableSpec, type: kinds.Type, codec: Codec, section: Section) -> None:
         super().__init__(spec, type, codec, section)
-        self._atomic: AtomicInt | None = None
+        self._atomics: dict[str, AtomicInt] = {}
 
     def set(self, value: T) -> None:
         """Store a value; the program sees it at once.
@@ -150,35 +181,28 @@ class Var(_Global[T]):
         except ValueError as error:
             raise self._reason(error) from None
 
-    def atomic(self: Var[int]) -> AtomicInt:
-        """Return atomic access to the variable, which has to be an integer of 4 or 8 bytes.
+    @overload
+    def atomic(self: Var[int]) -> AtomicInt: ...
+    @overload
+    def atomic(self, path: str) -> AtomicInt: ...
+    def atomic(self, path: str = "") -> AtomicInt:
+        """Return atomic access to the variable, which has to be an integer of 4 or 8 bytes, or to one inside of it.
+
+        Args:
+            path: what leads to the integer: ``objs.state.atomic("inner.counters[3]").add(1)``.
 
         Raises:
             NotSupportedError: it is no such integer, is not aligned, or cannot be mapped; or no backend is installed.
+                Declared as ``Atomic[u64]``, a wrong width or place is told when the class is made or checked.
+            BpfValueError: the path leads nowhere.
             ClosedError: the object was closed.
         """
-        if self._atomic is None:
-            self._atomic = self._make_atomic()
-        return self._atomic
-
-    def _make_atomic(self) -> AtomicInt:
-        from ..btf.render import describe
-        from ..engine.atomics import cell
-
-        bare = strip(self.type)
-        if not isinstance(bare, Int) or bare.is_bool or bare.size not in (4, 8):
-            raise NotSupportedError(
-                f"{self.name} is {describe(self.type)}, and atomic() takes integers of 4 or 8 bytes"
-            )
-        if self._codec.size > 1 and not self._codec.format:
-            raise NotSupportedError(f"{self.name} is not in this machine's byte order, and has no atomic operations")
-        window = self.memory  # or the reason why there is none
         try:
-            made = AtomicInt(cell(window), self.name, bare.size * 8, bare.signed)
-        except NotSupportedError as error:
-            raise NotSupportedError(f"{self.name}: {error}") from None
-        self._section.before_close(made.close)
-        return made
+            return self._atomics[path]
+        except (KeyError, TypeError):
+            found = make_atomic(self.type, path, self._order, self.memory, self.name)
+            self._section.before_close(found.close)
+            return self._atomics.setdefault(path, found)
 
     def _encode(self, value: Any) -> bytes:
         try:

@@ -15,6 +15,7 @@ from ..handles.variable import Const
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec, ProgramSpec, VariableSpec
 from ..spec.uapi import type_name
+from ..types.atomics import misaligned
 from .declare import Declaration
 
 
@@ -121,6 +122,10 @@ class _Checker:
             for difference in compare(declaration.value, found.type):
                 suffix = "" if difference.path else f" in {found.section}"
                 self.tell(label, difference, suffix)
+            if self.clean(before):
+                for way, at, size in misaligned(declaration.value, found.offset):
+                    self.add(label + way, f"declared Atomic, found {size} bytes at offset {at} of {found.section}",
+                             f"align it to {size} bytes in C")  # fmt: skip
         if constant and found.folded:
             self.note(
                 label,

@@ -1,4 +1,4 @@
-"""The type aliases: ``Array[u32, L[4]]``, ``CString[L[13]]``, ``Bytes[L[6]]``, ``Bits[u8, L[3]]``, ``Anonymous[Inner]``.
+"""The type aliases: ``Array[u32, L[4]]``, ``CString[L[13]]``, ``Bytes[L[6]]``, ``Bits[u8, L[3]]``, ``Atomic[u64]``.
 
 They are type aliases with a length that only the runtime reads, so a static checker sees ``list[int]``, ``str``,
 ``bytes`` and ``int``. ``L`` is ``typing.Literal``.
@@ -28,6 +28,10 @@ Bytes = TypeAliasType("Bytes", bytes, type_params=(N,))
 
 Anonymous = TypeAliasType("Anonymous", E, type_params=(E,))
 """An anonymous struct or union inside a struct: ``in_: Anonymous[Inner]``; its members are reached as in C, too."""
+
+Atomic = TypeAliasType("Atomic", E, type_params=(E,))
+"""An integer of 4 or 8 bytes that is changed by atomic operations: ``hits: Atomic[u64]``. It is the same to C; that it has
+the right width and lies where atomic operations reach it is then settled when the class is made and checked."""
 
 Bits = TypeAliasType("Bits", E, type_params=(E, N))
 """A bitfield of n bits in a type of a struct: ``flags: Bits[u8, L[3]]``."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..btf import kinds
 from ..btf.layout import Slot, lay_out
 from ..errors import BpfTypeError, DeclarationError, UndefinedNameError
 from .annotations import Body, body_of, mangled, unmangled
+from .atomics import misaligned
 from .lowering import slot
 from .options import NOTHING, FieldOptions
 
@@ -67,6 +68,10 @@ class Composite:
         members = type(self).__bpf_type__().members
         inside = ", ".join(f"{member.attribute}={getattr(self, member.attribute)!r}" for member in members)
         return f"{type(self).__name__}({inside})"
+
+    if TYPE_CHECKING:  # Struct and Union each have their own
+
+        def __replace__(self, **changes: Any) -> Any: ...
 
     __hash__ = None  # type: ignore[assignment]  # its members change
 
@@ -128,6 +133,11 @@ def _lower(cls: type[Composite]) -> kinds.Composite:
             raise DeclarationError(f"{cls.__name__}.{attribute}: only the last member may be an array without a length")
     layout = lay_out(slots.values(), packed=packed, align=align, overlap=cls.__bpf_kind__ is kinds.Union)
     made = cls.__bpf_kind__(cls.__name__, layout.size, layout.members, cls, layout.align)
+    for path, at, size in misaligned(made, 0):
+        raise DeclarationError(
+            f"{cls.__name__}{path}: Atomic[…] of {size} bytes would lie at offset {at}, and atomic operations take a multiple "
+            f"of {size}"
+        )
     for name, holder in promoted(made).items():
         if name not in slots:
             setattr(cls, name, _lent(holder, name))

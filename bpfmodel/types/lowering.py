@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from ..btf import kinds
 from ..btf.layout import Slot
 from ..errors import DeclarationError
+from .atomics import atomic
 from .scalars import Align, Scalar
 
 _CHAR = kinds.Int("char", 1, kinds.SIGNED | kinds.CHAR)
@@ -35,7 +36,7 @@ def lower(annotation: Any) -> kinds.Type:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _annotated(arguments[0], arguments[1:])
-    from .arrays import Anonymous, Array, Bits, Bytes, CString  # late: see there
+    from .arrays import Anonymous, Array, Atomic, Bits, Bytes, CString  # late: see there
 
     if origin is Array:
         element, length = lower(arguments[0]), _length(annotation, arguments)
@@ -46,6 +47,8 @@ def lower(annotation: Any) -> kinds.Type:
         return kinds.Array(_CHAR, _length(annotation, arguments), str)
     if origin is Bytes or annotation is Bytes:
         return kinds.Array(_BYTE, _length(annotation, arguments), bytes)
+    if origin is Atomic:
+        return atomic(lower(arguments[0]))
     if origin in (Anonymous, Bits):
         raise DeclarationError(f"{_show(annotation)} lives inside a Struct only")
     if origin in (list, dict, tuple, set):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from pydantic_core import core_schema
 
 from ..btf import kinds
-from ..btf.layout import size_of
+from ..btf.layout import telling
 from ..btf.render import c_name
 from ..errors import BpfValueError
 from .codec import codec_for
@@ -84,7 +84,6 @@ def composite_schema(cls: Any, handler: Any, optional: Set[str]) -> Any:
     `optional` are the attributes that may be missing.
     """
     made = cls.__bpf_type__()
-    union = isinstance(made, kinds.Union)
     fields = {}
     for member in made.members:
         annotation = python_type(member.type)
@@ -102,11 +101,9 @@ def composite_schema(cls: Any, handler: Any, optional: Set[str]) -> Any:
         except BpfValueError as error:
             raise ValueError(str(error)) from None
 
+    shown = telling(made)
+
     def members(value: Any) -> dict[str, Any]:
-        # The largest member of a union stands for its bytes; more would contradict each other on the way back.
-        shown = (
-            [max(made.members, key=lambda member: member.bits or size_of(member.type) * 8)] if union else made.members
-        )
         return {member.attribute: getattr(value, member.attribute) for member in shown}
 
     def validate(value: Any, check: Any) -> Any:

@@ -60,7 +60,14 @@ class Struct(Composite):
         return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
 
     def __replace__(self, **changes: Any) -> Any:
-        return type(self)(**{**self.__dict__, **changes})
+        values, lent = dict(self.__dict__), promoted(type(self).__bpf_type__())
+        for name, value in changes.items():
+            if name in lent and name not in values:  # a member of an anonymous one
+                holder = lent[name]
+                values[holder] = values[holder].__replace__(**{name: value})
+            else:
+                values[name] = value
+        return type(self)(**values)
 
 
 def _given(cls: type[Struct], member: kinds.Member, kwargs: dict[str, Any]) -> Any:

@@ -7,11 +7,14 @@ from collections.abc import Iterator, MutableMapping
 from typing import Annotated, Any, assert_type
 from typing import Literal as L
 
+import numpy
+
 from bpfmodel import (
     TC,
     XDP,
     Array,
     ArrayMap,
+    Atomic,
     AtomicInt,
     Bits,
     BpfObjects,
@@ -35,10 +38,12 @@ from bpfmodel import (
     Struct,
     Var,
     VariableSpec,
+    asdict,
     boolean,
     f64,
     field,
     pointer,
+    replace,
     s32,
     u8,
     u32,
@@ -56,6 +61,10 @@ class Mode(enum.IntEnum):
 class Stats(Struct):
     packets: u64
     bytes: u64
+
+
+class Hits(Struct):
+    hits: Atomic[u64]
 
 
 class Rich(Struct, packed=True, align=8):
@@ -150,6 +159,10 @@ def values(objs: Objects) -> None:
     assert_type(objs.pkt_count.atomic(), AtomicInt)
     assert_type(objs.pkt_count.atomic().add(1), int)
     assert_type(objs.pkt_count.atomic().compare_exchange(1, 2), bool)
+    assert_type(objs.stats.atomic("packets"), AtomicInt)
+    assert_type(objs.stats.ref().packets, int)
+    assert_type(objs.stats.numpy(), numpy.ndarray[Any, Any])
+    assert_type(objs.ro_variable.numpy(), numpy.ndarray[Any, Any])
     objs.var_msg.set("hello")
     objs.numbers.set([1, 2, 3, 4])
     objs.mode.set(Mode.ON)
@@ -251,5 +264,8 @@ def structs() -> None:
     assert_type(rich.ports, list[int])
     assert_type(rich.ready, bool)
     assert_type(rich == rich, bool)
+    assert_type(Hits(1).hits, int)
     rich.name = "eth1"
+    assert_type(replace(rich, name="eth1"), Rich)
+    assert_type(asdict(rich), dict[str, Any])
     Rich(Mode.ON, 1, "eth0", bytes(6), [1, 2, 3, 4], Stats(1, 2), ready=True)

@@ -56,6 +56,9 @@ def values(objs: Objects) -> None:
     objs.pkt_count.set("1")  # E: str for int
     objs.var_msg.atomic()  # E: text is no integer
     objs.stats.atomic()  # E: a struct is no integer
+    objs.stats.atomic(3)  # E: a path is text
+    print(objs.stats.ref().pakets)  # E: the struct has no such member
+    objs.stats.ref().packets = "1"  # E: str for int
     objs.ro_variable.atomic()  # E: a constant has no atomic
     objs.pkt_count.set(1.5)  # E: float for int
     objs.pkt_count.set(None)  # E: None for int

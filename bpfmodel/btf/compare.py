@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import SourceError
 from . import kinds
 from .kinds import strip
-from .layout import size_of
+from .layout import align_of, size_of
 from .render import c_name, describe
 
 
@@ -157,15 +157,22 @@ def _members(wanted: kinds.Composite, bare: kinds.Composite, path: str) -> Itera
     ours = {member.name: member for member in reachable(wanted)}
     theirs = {member.name: member for member in reachable(bare)}
     missing = [member for member in ours.values() if member.name not in theirs]
+    holders = _holders(bare)
     shifted = False  # once one member is off, the places of the ones behind it say nothing new
     told = False
+    moved: tuple[int, Difference] | None = (
+        None  # told only if nothing behind it in the same anonymous member explains it
+    )
     for member in theirs.values():
-        where = f"{path}.{member.name}"
+        where, holder = f"{path}.{member.name}", holders.get(member.name, -1)
+        if moved is not None and moved[0] != holder:
+            yield moved[1]
+            moved = None
         mine = ours.get(member.name)
         if mine is None:
             same = (m for m in missing if m.offset == member.offset and m.bits == member.bits)
             renamed = next((m for m in same if not compare(m.type, member.type)), None)
-            told = True
+            told, moved = True, None
             if renamed is not None:
                 missing.remove(renamed)
                 yield Difference(
@@ -173,25 +180,26 @@ def _members(wanted: kinds.Composite, bare: kinds.Composite, path: str) -> Itera
                 )
             else:
                 shifted = True
-                inner = spell(member.type)
-                hint = (
-                    f"add {member.name}: {f'Bits[{inner}, L[{member.bits}]]' if member.bits else inner}"
-                    if inner
-                    else ""
-                )
-                yield Difference(where, f"not declared, found {describe(member.type)} {_place(member.offset)}", hint)
+                yield _undeclared(where, member)
             continue
         if mine.bits != member.bits:
-            told = shifted = True
+            told, shifted, moved = True, True, None
             yield Difference(where, f"declared {_width(mine)}, found {_width(member)}")
         else:
             for difference in _differences(mine.type, member.type, where):
-                told = True
-                shifted = shifted or size_of(mine.type) != size_of(member.type)
+                told, moved = True, None
+                room, found = (size_of(mine.type), align_of(mine.type)), (size_of(member.type), align_of(member.type))
+                shifted = shifted or room != found
                 yield difference
         if mine.offset != member.offset and not shifted:
             told = shifted = True
-            yield Difference(where, f"declared {_place(mine.offset)}, found {_place(member.offset)}")
+            difference = Difference(where, f"declared {_place(mine.offset)}, found {_place(member.offset)}")
+            if holder < 0:
+                yield difference
+            else:
+                moved = holder, difference
+    if moved is not None:
+        yield moved[1]
     for member in missing:
         close = get_close_matches(member.name, [name for name in theirs if name not in ours], 1)
         told = True
@@ -203,6 +211,23 @@ def _members(wanted: kinds.Composite, bare: kinds.Composite, path: str) -> Itera
         yield Difference(
             path, f"declared {wanted.size} bytes, found {bare.size} bytes", "every member matches: alignment differs"
         )
+
+
+def _holders(composite: kinds.Composite) -> dict[str, int]:
+    """Return which anonymous member each name lies in: what is off in one of them may move all of it."""
+    found = {}
+    for index, member in enumerate(composite.members):
+        inner = strip(member.type)
+        if not member.name and isinstance(inner, kinds.Composite):
+            found.update(dict.fromkeys((other.name for other in reachable(inner)), index))
+    return found
+
+
+def _undeclared(where: str, member: Placed) -> Difference:
+    inner = spell(member.type)
+    written = f"Bits[{inner}, L[{member.bits}]]" if member.bits else inner
+    hint = f"add {member.name}: {written}" if inner else ""
+    return Difference(where, f"not declared, found {describe(member.type)} {_place(member.offset)}", hint)
 
 
 def _place(bits: int) -> str:

@@ -49,7 +49,7 @@ class Union(Composite):
         return raw
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what Python itself looks for is never a member
+        if name.startswith("__") and name.endswith("__"):  # what Python itself looks for is never a member
             raise AttributeError(name)
         codec, field = self.__bpf_member__(name)
         raw = self.__dict__[_RAW]

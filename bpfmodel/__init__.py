@@ -39,8 +39,10 @@ from .errors import (
     UndefinedNameError,
     VerifierError,
 )
+from .handles.arrays import ArrayMap, PerCpuArrayMap
 from .handles.atomic import AtomicInt
 from .handles.field import Field
+from .handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
 from .handles.kinds import (
     TC,
     XDP,
@@ -56,8 +58,11 @@ from .handles.kinds import (
     Tracing,
 )
 from .handles.link import Link
-from .handles.maps import ArrayMap, HashMap
+from .handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap, SpinLock
+from .handles.percpu import PerCpu
 from .handles.program import Program
+from .handles.queues import BloomFilter, Queue, Stack
+from .handles.streams import PerfEventArray, Poller, RingBuf, UserRingBuf
 from .handles.variable import Const, Var
 from .model.objects import BpfObjects
 from .types.options import field
@@ -128,11 +133,13 @@ __all__ = [
     "Anonymous",
     "Array",
     "ArrayMap",
+    "ArrayOfMaps",
     "Atomic",
     "AtomicInt",
     "AttachError",
     "AttachType",
     "Bits",
+    "BloomFilter",
     "BpfModelError",
     "BpfObjects",
     "BpfTypeError",
@@ -150,12 +157,17 @@ __all__ = [
     "Finding",
     "FoldedConstantWarning",
     "HashMap",
+    "HashOfMaps",
     "KernelEngine",
     "KernelError",
     "Link",
     "LoadError",
     "LoadOptions",
+    "LpmTrie",
+    "LruHashMap",
+    "LruPerCpuHashMap",
     "Lsm",
+    "Map",
     "MapError",
     "MapFlag",
     "MapSpec",
@@ -164,19 +176,30 @@ __all__ = [
     "MismatchError",
     "NotSupportedError",
     "OpenObjects",
+    "PerCpu",
+    "PerCpuArrayMap",
+    "PerCpuHashMap",
     "PerfEvent",
+    "PerfEventArray",
+    "Poller",
     "PrivilegeError",
     "Probe",
+    "ProgArray",
     "ProgType",
     "Program",
     "ProgramKind",
     "ProgramSpec",
+    "Queue",
     "RawTracepoint",
     "ReadOnlyError",
+    "RingBuf",
     "RunError",
     "RunResult",
     "SocketFilter",
     "SourceError",
+    "SpinLock",
+    "Stack",
+    "StackTrace",
     "Struct",
     "Syscall",
     "TC",
@@ -184,6 +207,7 @@ __all__ = [
     "Tracing",
     "UndefinedNameError",
     "Union",
+    "UserRingBuf",
     "Var",
     "VariableSpec",
     "VerifierError",

@@ -7,10 +7,10 @@ machine.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Set
+from collections.abc import Callable, Iterator, Set
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ClosedError, Unique
+from ..errors import ClosedError, KernelError, NotSupportedError, Unique
 
 if TYPE_CHECKING:  # reading objects is not needed to name an engine
     from ..spec.collection import CollectionSpec
@@ -44,24 +44,72 @@ class RunResult(NamedTuple):
     """How often it ran."""
 
 
+class Slot(NamedTuple):
+    """Buffers for one operation at a time, and the operations on them, ready to be called: the way without detours.
+
+    The views have just the bytes of a key and of a value as they cross to user space. Each operation returns 0, or the
+    negative errno that `LoadedMap.failure` makes an error of. After close they return an errno as well.
+    """
+
+    key: memoryview
+    value: memoryview
+    lookup: Callable[[], int]
+    update: Callable[[], int]
+    delete: Callable[[], int]
+
+
+class Batch(NamedTuple):
+    """What one read of many entries brought."""
+
+    done: int
+    """How many entries."""
+    cursor: bytes | None
+    """Where to go on; None at the end."""
+
+
 class LoadedMap(Unique, ABC):
-    """A map that exists. Sizes are those of the engine that holds it, which has the last word on them."""
+    """A map that exists. Sizes are those of the engine that holds it, which has the last word on them.
+
+    Queues, stacks and Bloom filters have no keys: None stands in their place.
+    """
 
     name: str
+    type: int
     key_size: int
     value_size: int
+    """The bytes of a value as they cross to user space: all slots of a per-CPU value."""
     max_entries: int
+    flags: int
+    cpus: int = 0
+    """How many slots a per-CPU value has; 0 for other maps."""
+
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether it was closed."""
 
     @abstractmethod
-    def lookup(self, key: bytes) -> bytes | None:
-        """Return the value's bytes, or None where the map does not hold the key."""
+    def slot(self) -> Slot:
+        """Make buffers for one operation at a time. Two threads never share one."""
 
     @abstractmethod
-    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:
-        """Store a value; `flags` are BPF_ANY, BPF_NOEXIST, BPF_EXIST.
+    def failure(self, verb: str, number: int) -> KernelError | ClosedError | NotSupportedError:
+        """Make the error for an errno; `verb` is what was tried: read, store, delete, iterate."""
+
+    @abstractmethod
+    def lookup(self, key: bytes | None, flags: int = 0) -> bytes | None:
+        """Return the value's bytes, or None where the map does not hold the key.
 
         Raises:
-            MapError: the map is full, or the flags forbid it.
+            MapError, NotSupportedError, ClosedError: the kernel refused; so do all operations.
+        """
+
+    @abstractmethod
+    def update(self, key: bytes | None, value: bytes, flags: int = 0) -> None:
+        """Store a value; `flags` are BPF_ANY, BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK.
+
+        Raises:
+            MapError: the map is full, or the flags forbid it; errno says which.
         """
 
     @abstractmethod
@@ -69,12 +117,76 @@ class LoadedMap(Unique, ABC):
         """Remove a key; False where the map does not hold it."""
 
     @abstractmethod
+    def take(self, key: bytes | None) -> bytes | None:
+        """Return a value and remove it, in one step; None where there is none."""
+
+    @abstractmethod
     def next_key(self, key: bytes | None) -> bytes | None:
         """Return the key behind this one, or the first one for None; None at the end."""
 
     @abstractmethod
+    def holds(self, value: bytes) -> bool:
+        """Tell whether a Bloom filter may hold a value."""
+
+    @abstractmethod
+    def read_batch(
+        self, cursor: bytes | None, keys: memoryview, values: memoryview, count: int, *, delete: bool = False
+    ) -> Batch:
+        """Read, and perhaps remove, up to `count` entries into writable buffers of at least that many keys and values.
+
+        Raises:
+            NotSupportedError: this kernel has no such operation for this kind of map.
+            MapError: ENOSPC where `count` is too small for some of the map's buckets; nothing was lost.
+        """
+
+    @abstractmethod
+    def write_batch(self, keys: memoryview, values: memoryview, count: int, flags: int = 0) -> None:
+        """Store many entries.
+
+        Raises:
+            NotSupportedError: this kernel has no such operation for this kind of map.
+            MapError: the kernel stopped at one of them; those before it are stored.
+        """
+
+    @abstractmethod
+    def delete_batch(self, keys: memoryview, count: int) -> int:
+        """Remove many keys and return how many; it ends at the first one that the map does not hold.
+
+        Raises:
+            NotSupportedError: this kernel has no such operation for this kind of map.
+        """
+
+    @abstractmethod
     def memory(self) -> memoryview | None:
-        """Return the live bytes of a data section, read-only if it is constant; None where they cannot be mapped."""
+        """Return the live bytes, read-only if they are constant; None where they cannot be mapped into the process."""
+
+    @abstractmethod
+    def stream(self) -> Stream:
+        """Open a ring or perf array for reading its records.
+
+        Raises:
+            NotSupportedError: this engine cannot; or it is a map of another kind.
+        """
+
+    @abstractmethod
+    def writer(self) -> Writer:
+        """Open a user ring buffer for writing records.
+
+        Raises:
+            NotSupportedError: this engine or libbpf cannot; or it is a map of another kind.
+        """
+
+    @abstractmethod
+    def inner(self, number: int) -> LoadedMap:
+        """Open the map that a map of maps holds under this number, which is what looking it up gives."""
+
+    @abstractmethod
+    def new_inner(self, max_entries: int) -> LoadedMap:
+        """Create a map of the kind that this map of maps holds; 0 entries stand for as many as its template has."""
+
+    @abstractmethod
+    def reference(self, other: LoadedMap | LoadedProgram) -> bytes:
+        """Return the value that stands for a map or program when it is stored in this one."""
 
     @abstractmethod
     def fileno(self) -> int:
@@ -83,6 +195,68 @@ class LoadedMap(Unique, ABC):
         Raises:
             NotSupportedError: this engine has none.
         """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it; every use from then on raises ClosedError."""
+
+
+class Stream(Unique, ABC):
+    """The records that programs hand over, each once and in order. For one thread at a time: handles hold a lock."""
+
+    lost: int = 0
+    """How many records were lost for want of room, as far as the kernel tells."""
+    padded: bool = False
+    """Whether records come with up to 7 bytes behind them that are none of theirs."""
+
+    @abstractmethod
+    def read(self, most: int, take: Callable[[memoryview, int, int], None]) -> int:
+        """Give up to `most` records to `take`, as (view, offset, length); return how many.
+
+        A record is gone from the stream once `take` is called, even where it raises. The view is valid until then.
+        """
+
+    @abstractmethod
+    def read_equal(self, size: int) -> Iterator[tuple[memoryview, int, int, int]]:
+        """Yield runs of records of just `size` bytes, as (view, offset of the first, stride, count).
+
+        A run is given back to the programs when the next one is asked for.
+
+        Raises:
+            BpfValueError: a record has another size; it is passed over.
+        """
+
+    @abstractmethod
+    def wait(self, timeout: float | None) -> bool:
+        """Wait until there are records, or `wake` was called, or so many seconds are over; return whether to look."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Have every wait end, those that are still to come as well."""
+
+    @abstractmethod
+    def descriptors(self) -> tuple[int, int]:
+        """Return the descriptors that are readable when there are records, and when `wake` was called.
+
+        Raises:
+            NotSupportedError: this engine has none.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the memory."""
+
+
+class Writer(Unique, ABC):
+    """The way of records to programs. For one thread at a time."""
+
+    @abstractmethod
+    def write(self, record: bytes) -> bool:
+        """Append a record; False where there is no room for it now."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the memory."""
 
 
 class LoadedLink(Unique, ABC):

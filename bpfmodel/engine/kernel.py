@@ -31,11 +31,12 @@ from ..errors import (
 )
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec
-from ..spec.uapi import MapType
+from ..spec.uapi import MapFlag, MapType
 from . import libbpf, syscall
 from .base import Engine, LoadedObject, LoadOptions
 from .diagnosis import load_error, verifier_logs
-from .live import KernelMap, KernelProgram
+from .live import KernelProgram
+from .livemap import KernelMap
 
 _PIN_BY_NAME = 1
 _STREAMS = (MapType.RINGBUF, MapType.USER_RINGBUF)
@@ -176,7 +177,8 @@ class KernelObject(LoadedObject):
                 number = lib.bpf_map__fd(handle) if handle else -1
                 if number >= 0:
                     spec = self._spec.maps.get(name)
-                    self.maps[name] = KernelMap(name, syscall.Fd.copy_of(number), bool(spec and spec.constant))
+                    constant = bool(spec and spec.constant)
+                    self.maps[name] = KernelMap(name, syscall.Fd.copy_of(number), constant, _template(spec))
                 elif name in self._spec.maps:
                     raise NotSupportedError(
                         f"{self._spec.name}: libbpf did not create {name}; global data takes Linux 5.2 or newer"
@@ -212,7 +214,6 @@ class KernelObject(LoadedObject):
                 assert isinstance(program, KernelProgram)
                 program.close()
             for held in self.maps.values():
-                assert isinstance(held, KernelMap)
                 held.close()
             if self._handle is not None:
                 self._lib.bpf_object__close(self._handle)
@@ -229,6 +230,16 @@ _PLANNED = {
     "extra": "map_extra",
     "numa_node": "numa_node",
 }
+
+
+def _template(spec: MapSpec | None) -> syscall.MapInfo | None:
+    """Return what the maps in a map of maps look like."""
+    inner = spec.inner if spec is not None else None
+    if inner is None:
+        return None
+    return syscall.MapInfo(
+        int(inner.type), 0, inner.key_size, inner.value_size, inner.max_entries, inner.flags & ~MapFlag.NUMA_NODE
+    )
 
 
 def _check_options(options: LoadOptions) -> None:

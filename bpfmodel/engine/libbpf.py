@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import threading
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from ..errors import NotSupportedError
@@ -18,6 +19,8 @@ from ..errors import NotSupportedError
 _P, _S, _I, _U32, _SIZE, _BOOL = (
     ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_size_t, ctypes.c_bool,
 )  # fmt: skip
+
+_NAME = "libbpf.so.1"
 
 # Functions by name: the type of the result, and those of the arguments.
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
@@ -29,6 +32,9 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_object__next_map": (_P, [_P, _P]),
     "bpf_object__next_program": (_P, [_P, _P]),
     "bpf_map__fd": (_I, [_P]),
+    "bpf_map_lookup_elem": (_I, [_I, _P, _P]),
+    "bpf_map_update_elem": (_I, [_I, _P, _P, ctypes.c_uint64]),
+    "bpf_map_delete_elem": (_I, [_I, _P]),
     "bpf_map__type": (_I, [_P]),
     "bpf_map__key_size": (_U32, [_P]),
     "bpf_map__value_size": (_U32, [_P]),
@@ -58,6 +64,13 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "bpf_link_detach": (_I, [_I]),
     "bpf_link_update": (_I, [_I, _I, _P]),
     "bpf_prog_test_run_opts": (_I, [_I, _P]),
+    "ring_buffer__new": (_P, [_I, _P, _P, _P]),
+    "ring_buffer__consume": (_I, [_P]),
+    "ring_buffer__free": (None, [_P]),
+    "perf_buffer__new": (_P, [_I, _SIZE, _P, _P, _P, _P]),
+    "perf_buffer__consume": (_I, [_P]),
+    "perf_buffer__epoll_fd": (_I, [_P]),
+    "perf_buffer__free": (None, [_P]),
     "libbpf_set_print": (_P, [_P]),
     "libbpf_major_version": (_U32, []),
     "libbpf_minor_version": (_U32, []),
@@ -115,9 +128,13 @@ class LinkCreateOpts(ctypes.Structure):
     )
 
 
+RingCallback = ctypes.CFUNCTYPE(_I, _P, _P, _SIZE)
+PerfCallback = ctypes.CFUNCTYPE(None, _P, _I, _P, _U32)
+LostCallback = ctypes.CFUNCTYPE(None, _P, _I, ctypes.c_uint64)
 _PrintFunction = ctypes.CFUNCTYPE(_I, _I, _P, _P)
 _lock = threading.RLock()  # a signal handler or the collector may close something while the library is looked up
 _library: ctypes.CDLL | None = None
+_holding: ctypes.PyDLL | None = None
 _listening = threading.local()
 _keep: list[Any] = []
 
@@ -134,7 +151,7 @@ def library() -> ctypes.CDLL:
     with _lock:
         if _library is None:
             try:
-                found = ctypes.CDLL("libbpf.so.1", use_errno=True)
+                found = ctypes.CDLL(_NAME, use_errno=True)
             except OSError as error:
                 raise NotSupportedError(
                     f"libbpf 1.0 or newer is not installed ({error}); install it: apt install libbpf1, "
@@ -152,6 +169,35 @@ def library() -> ctypes.CDLL:
             _hear(found)
             _library = found
     return _library
+
+
+@cache
+def quick(name: str) -> Any:
+    """Return a function that cannot wait and therefore keeps the GIL, for arguments that are prepared as ctypes objects.
+
+    It has no argument types, whose conversions would take a fifth of the time of a map lookup: whoever calls it passes
+    objects of just the right types. The result is an int.
+    """
+    global _holding
+    library()
+    if _holding is None:
+        _holding = ctypes.PyDLL(_NAME)
+    return _holding[name]
+
+
+def optional(name: str, result: Any, arguments: list[Any], since: str) -> Any:
+    """Return a function that not every libbpf of version 1 has.
+
+    Raises:
+        NotSupportedError: this one has it not; the message says which version has.
+    """
+    try:
+        function = getattr(library(), name)
+    except AttributeError:
+        major, minor = version()
+        raise NotSupportedError(f"this takes libbpf {since}, and this is libbpf {major}.{minor}") from None
+    function.restype, function.argtypes = result, arguments
+    return function
 
 
 def version() -> tuple[int, int]:

@@ -1,75 +1,23 @@
-"""Maps, programs and links that live in the kernel."""
+"""Programs and links that live in the kernel."""
 
 from __future__ import annotations
 
 import ctypes
 import errno
-import mmap
 import os
-import sys
 from contextlib import AbstractContextManager
 from typing import Any
 
 from ..errors import AttachError, KernelError, NotSupportedError, RunError, errno_text
 from ..spec.specs import ProgramSpec
-from ..spec.uapi import AttachType, MapFlag, ProgType, type_name
+from ..spec.uapi import AttachType, ProgType, type_name
 from . import libbpf, syscall
-from .base import LoadedLink, LoadedMap, LoadedProgram, RunResult, closed
+from .base import LoadedLink, LoadedProgram, RunResult, closed
 
 Lock = AbstractContextManager[Any]
 
 _ROOM = 1 << 16
 """Bytes a program may add to a packet: more than any frame has."""
-
-
-class KernelMap(LoadedMap):
-    """A map in the kernel, by a descriptor of its own."""
-
-    def __init__(self, name: str, fd: syscall.Fd, constant: bool = False) -> None:
-        self.name = name
-        self._fd: syscall.Fd | None = fd
-        self.info = syscall.map_info(fd)
-        self.key_size = self.info.key_size
-        self.value_size = self.info.buffer_size
-        self.max_entries = self.info.max_entries
-        self._constant = constant
-
-    def _open(self) -> syscall.Fd:
-        if self._fd is None:
-            raise closed(self.name)
-        return self._fd
-
-    def lookup(self, key: bytes) -> bytes | None:  # noqa: D102 - the contract says it
-        return syscall.map_lookup(self._open(), self.info, key, self.name)
-
-    def update(self, key: bytes, value: bytes, flags: int = 0) -> None:  # noqa: D102
-        syscall.map_update(self._open(), self.info, key, value, flags, self.name)
-
-    def delete(self, key: bytes) -> bool:  # noqa: D102
-        return syscall.map_delete(self._open(), self.info, key, self.name)
-
-    def next_key(self, key: bytes | None) -> bytes | None:  # noqa: D102
-        return syscall.map_next_key(self._open(), self.info, key, self.name)
-
-    def memory(self) -> memoryview | None:
-        """Map the section's bytes, read-only where the kernel froze them; None where the kernel cannot map them."""
-        fd = self._open()
-        if not self.info.flags & MapFlag.MMAPABLE:
-            return None
-        protection = mmap.PROT_READ | (0 if self._constant else mmap.PROT_WRITE)
-        # The length is exact, so that every access through the mapping is checked against it; the kernel rounds up.
-        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-        try:
-            return memoryview(mmap.mmap(fd.number, self.value_size, flags=mmap.MAP_SHARED, prot=protection, **options))
-        except OSError as error:
-            raise KernelError(f"{self.name} cannot be mapped: {errno_text(error.errno or 0)}", error.errno) from None
-
-    def fileno(self) -> int:  # noqa: D102
-        return self._open().number
-
-    def close(self) -> None:
-        """Let go of the descriptor; operations in flight end first."""
-        self._fd = None
 
 
 class KernelProgram(LoadedProgram):

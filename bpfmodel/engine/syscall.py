@@ -8,23 +8,43 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import platform
 import struct
-from typing import NamedTuple
+import sys
+from enum import IntEnum
+from functools import cache
+from typing import Any, NamedTuple
 
-from ..errors import KernelError, MapError, NotSupportedError, PrivilegeError, Unique, errno_text
+from ..errors import KernelError, NotSupportedError, PrivilegeError, Unique, errno_text
+from .refusals import NEEDED
 
 # __NR_bpf; the architectures with the common table of system calls share one number.
 _NUMBERS = {
     "x86_64": 321, "aarch64": 280, "riscv64": 280, "loongarch64": 280, "s390x": 351, "ppc64le": 361, "ppc64": 361,
 }  # fmt: skip
-_MAP_CREATE, _LOOKUP, _UPDATE, _DELETE, _NEXT_KEY = range(5)
-_OBJ_PIN, _OBJ_GET_INFO = 6, 15
 
-_PERCPU_KINDS = {5, 6, 10, 21}  # PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 
-NEEDED = "run as root, or give the process CAP_BPF (with CAP_NET_ADMIN for networking, CAP_PERFMON for tracing)"
+class Command(IntEnum):
+    """What bpf(2) can be told (``enum bpf_cmd``), as far as it is used here."""
+
+    MAP_CREATE = 0
+    LOOKUP = 1
+    UPDATE = 2
+    DELETE = 3
+    NEXT_KEY = 4
+    OBJ_PIN = 6
+    MAP_GET_FD_BY_ID = 14
+    OBJ_GET_INFO = 15
+    TAKE = 21
+    LOOKUP_BATCH = 24
+    TAKE_BATCH = 25
+    UPDATE_BATCH = 26
+    DELETE_BATCH = 27
+
+
+PERCPU_KINDS = {5, 6, 10, 21}  # PERCPU_HASH, PERCPU_ARRAY, LRU_PERCPU_HASH, PERCPU_CGROUP_STORAGE
 
 
 class Fd(Unique):
@@ -57,8 +77,8 @@ _libc: ctypes.CDLL | None = None
 _number = 0
 
 
-def bpf(command: int, attr: bytes) -> int:
-    """Call bpf(2) and return its result.
+def bpf(command: int, attr: bytes | bytearray) -> int:
+    """Call bpf(2) and return its result; a bytearray takes what the kernel writes back into its attributes.
 
     Raises:
         OSError: as the kernel answers. ENOSYS where the architecture's number is not known here.
@@ -73,8 +93,10 @@ def bpf(command: int, attr: bytes) -> int:
         libc.syscall.restype = ctypes.c_long
         _libc = libc
     # The kernel takes shorter attributes as zero-filled, so each command passes just the part it knows of.
-    buffer = ctypes.create_string_buffer(attr, len(attr))
-    result = _libc.syscall(_number, command, buffer, len(attr))
+    size = len(attr)
+    shared = isinstance(attr, bytearray)
+    buffer = (ctypes.c_char * size).from_buffer(attr) if shared else ctypes.create_string_buffer(bytes(attr), size)
+    result = _libc.syscall(_number, command, buffer, size)
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -89,7 +111,7 @@ def probe() -> None:
         NotSupportedError: the kernel has no bpf(2).
     """
     try:
-        os.close(bpf(_MAP_CREATE, struct.pack("=IIIII", 2, 4, 4, 1, 0)))
+        os.close(bpf(Command.MAP_CREATE, struct.pack("=IIIII", 2, 4, 4, 1, 0)))
     except OSError as error:
         if error.errno in (errno.EPERM, errno.EACCES):
             raise PrivilegeError(f"no privilege to use BPF; {NEEDED}", error.errno) from None
@@ -109,7 +131,7 @@ class MapInfo(NamedTuple):
     @property
     def buffer_size(self) -> int:
         """The bytes of a value as they cross to user space: one slot a possible CPU for per-CPU maps."""
-        if self.type in _PERCPU_KINDS:
+        if self.type in PERCPU_KINDS:
             return (self.value_size + 7) // 8 * 8 * possible_cpus()
         return self.value_size
 
@@ -118,12 +140,13 @@ def map_info(fd: Fd) -> MapInfo:
     """Ask the kernel for the true figures of a map."""
     info = ctypes.create_string_buffer(128)
     try:
-        bpf(_OBJ_GET_INFO, struct.pack("=IIQ", fd.number, len(info), ctypes.addressof(info)))
+        bpf(Command.OBJ_GET_INFO, struct.pack("=IIQ", fd.number, len(info), ctypes.addressof(info)))
     except OSError as error:
         raise KernelError(f"the kernel says nothing of a map: {errno_text(error.errno or 0)}", error.errno) from None
     return MapInfo(*struct.unpack_from("=IIIIII", info.raw))
 
 
+@cache
 def possible_cpus() -> int:
     """Return how many CPUs this machine could ever have online; per-CPU values have a slot for each."""
     with open("/sys/devices/system/cpu/possible") as file:
@@ -131,62 +154,57 @@ def possible_cpus() -> int:
     return int(last) + 1
 
 
-def map_lookup(fd: Fd, info: MapInfo, key: bytes, name: str) -> bytes | None:
-    """Return a value's bytes, or None where the map does not hold the key."""
-    value = ctypes.create_string_buffer(info.buffer_size)
-    return value.raw if _element(_LOOKUP, fd, info, key, value, 0, name) else None
-
-
-def map_update(fd: Fd, info: MapInfo, key: bytes, value: bytes, flags: int, name: str) -> None:
-    """Store a value."""
-    if len(value) != info.buffer_size:
-        raise MapError(f"{name}: a value has {info.buffer_size} bytes, not {len(value)}", errno.EINVAL)
-    buffer = ctypes.create_string_buffer(value, info.buffer_size)
-    if not _element(_UPDATE, fd, info, key, buffer, flags, name):
-        raise MapError(f"{name}: cannot store: {errno_text(errno.ENOENT)}", errno.ENOENT)
-
-
-def map_delete(fd: Fd, info: MapInfo, key: bytes, name: str) -> bool:
-    """Remove a key; False where the map does not hold it."""
-    return _element(_DELETE, fd, info, key, None, 0, name)
-
-
-def map_next_key(fd: Fd, info: MapInfo, key: bytes | None, name: str) -> bytes | None:
-    """Return the key behind this one, the first one for None, None at the end."""
-    following = ctypes.create_string_buffer(info.key_size)
-    return following.raw if _element(_NEXT_KEY, fd, info, key, following, 0, name) else None
-
-
-def _element(
-    command: int, fd: Fd, info: MapInfo, key: bytes | None, other: ctypes.Array[ctypes.c_char] | None,
-    flags: int, name: str,
-) -> bool:  # fmt: skip
-    if key is not None and len(key) != info.key_size:
-        raise MapError(f"{name}: a key has {info.key_size} bytes, not {len(key)}", errno.EINVAL)
+def element(
+    command: Command,
+    fd: Fd,
+    info: MapInfo,
+    key: bytes | None,
+    other: ctypes.Array[ctypes.c_char] | None,
+    flags: int = 0,
+) -> int:
+    """Do one operation on one element; `other` is the buffer of the value, or of the next key. Return 0 or the errno."""
     key_buffer = None if key is None else ctypes.create_string_buffer(key, info.key_size)
     key_at = 0 if key_buffer is None else ctypes.addressof(key_buffer)
     other_at = 0 if other is None else ctypes.addressof(other)
     try:
         bpf(command, struct.pack("=IIQQQ", fd.number, 0, key_at, other_at, flags))
     except OSError as error:
-        if error.errno == errno.ENOENT:
-            return False
-        raise _map_error(name, command, error.errno or 0) from None
-    return True
+        return error.errno or errno.EINVAL
+    return 0
 
 
-def _map_error(name: str, command: int, number: int) -> KernelError:
-    verb = {_LOOKUP: "read", _UPDATE: "store", _DELETE: "delete", _NEXT_KEY: "iterate"}[command]
-    reasons = {
-        errno.E2BIG: "it is full" if command == _UPDATE else "",
-        errno.EEXIST: "the key is there already",
-        errno.EPERM: f"it is read-only, or there is no privilege; {NEEDED}",
-        errno.EINVAL: "this kind of map does not offer it",
-        errno.EOPNOTSUPP: "this kind of map does not offer it",
-        524: "this kind of map does not offer it",
-    }
-    reason = reasons.get(number, "")
-    return MapError(f"{name}: cannot {verb}: {errno_text(number)}{'; ' + reason if reason else ''}", number)
+def batch(
+    command: Command, fd: Fd, cursor: tuple[int, int], keys: int, values: int, count: int, flags: int = 0
+) -> tuple[int, int]:
+    """Do one operation on many elements; `cursor` is where to begin and where to put the place to go on from.
+
+    Addresses are those of buffers that the caller made large enough. Returns the errno, or 0, and how many were done.
+    """
+    attr = bytearray(struct.pack("=QQQQIIQQ", *cursor, keys, values, count, fd.number, flags, 0))
+    try:
+        bpf(command, attr)
+    except OSError as error:
+        return error.errno or errno.EINVAL, int(struct.unpack_from("=I", attr, 32)[0])
+    return 0, int(struct.unpack_from("=I", attr, 32)[0])
+
+
+def map_create(name: str, like: MapInfo) -> Fd:
+    """Create a map of these figures.
+
+    Raises:
+        OSError: as the kernel answers.
+    """
+    figures = struct.pack("=IIIIIII", like.type, like.key_size, like.value_size, like.max_entries, like.flags, 0, 0)
+    return Fd(bpf(Command.MAP_CREATE, figures + name.encode()[:15].ljust(16, b"\0")))
+
+
+def map_by_id(number: int) -> Fd:
+    """Open a map by the number the kernel knows it by.
+
+    Raises:
+        OSError: as the kernel answers.
+    """
+    return Fd(bpf(Command.MAP_GET_FD_BY_ID, struct.pack("=III", number, 0, 0)))
 
 
 def pin(fd: Fd, path: str) -> None:
@@ -196,4 +214,15 @@ def pin(fd: Fd, path: str) -> None:
         OSError: as the kernel answers.
     """
     name = ctypes.create_string_buffer(os.fsencode(path))
-    bpf(_OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd.number, 0))
+    bpf(Command.OBJ_PIN, struct.pack("=QII", ctypes.addressof(name), fd.number, 0))
+
+
+def mapped(fd: Fd, length: int, protection: int, offset: int = 0) -> mmap.mmap:
+    """Map the memory of a map into this process.
+
+    Raises:
+        OSError: as the kernel answers.
+    """
+    # From 3.13 on, mmap would keep a descriptor of its own.
+    options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    return mmap.mmap(fd.number, length, flags=mmap.MAP_SHARED, prot=protection, offset=offset, **options)

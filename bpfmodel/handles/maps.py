@@ -1,39 +1,67 @@
-"""Maps: `HashMap` and `ArrayMap`, typed by key and value."""
+"""What all kinds of maps share, and the quick way to one element.
+
+An operation on one element takes a slot (buffers, and the operations on them) off a list, and puts it back when it is done.
+So no two threads ever share one, nothing is allocated, and numbers are stored and read by one index into a typed view. Which
+of the ways a key and a value take is settled once a map: the methods that have to be quick are generated for it, as
+`bpfmodel.types.source` explains.
+"""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import ItemsView, Iterator, Mapping, MutableMapping, Sequence, ValuesView
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+import errno
+from functools import cache
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
+from ..btf import kinds
+from ..btf.parse import ByteOrder
 from ..engine.base import LoadedMap, LoadedObject
-from ..errors import BpfTypeError, BpfValueError, Unique, shown
-from .field import MapField
+from ..errors import BpfValueError, Unique
+from ..types.base import Codec
+from ..types.codec import codec_for
+from ..types.source import compiled
+from .percpu import per_cpu_codec
 
-if TYPE_CHECKING:
-    from ..types.base import Codec
+NOEXIST, EXIST, LOCK = 1, 2, 4  # BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
 
-K = TypeVar("K")
-V = TypeVar("V")
+M = TypeVar("M", bound="AnyMap")
+
+
+class Shape(NamedTuple):
+    """What a map holds: the types that keys and values are packed by, and what is known of the maps in a map of maps."""
+
+    key: kinds.Type
+    value: kinds.Type
+    order: ByteOrder
+    inner: tuple[type[AnyMap], Shape] | None = None
 
 
 class AnyMap(Unique):
     """What all kinds of maps share."""
 
-    __slots__ = ("_key", "_map", "_owner", "_value", "max_entries", "name")
+    __slots__ = ("_key", "_map", "_owner", "_shape", "_spare", "_value", "max_entries", "name")
 
-    map_type: ClassVar[str]
-    """The name of the kernel's map type that this class stands for."""
+    map_type: ClassVar[str] = ""
+    """The name of the kernel's map type that this class stands for; empty where it stands for any."""
+    parameters: ClassVar[tuple[str, ...]] = ("key", "value")
+    """What its type arguments say: key, value, event, inner."""
+    access: ClassVar[Literal["", "mapping", "array"]] = ""
+    """Which of the quick methods it has: those of a mapping, those of a sequence, or none."""
+    plain_keys: ClassVar[bool] = True
+    """Whether keys are what the user gives, where they are numbers."""
 
     name: str
     """The C name."""
     max_entries: int
-    """How many entries there is room for."""
+    """How many entries there is room for; of a ring, how many bytes."""
 
-    def __init__(self, loaded: LoadedMap, key: Codec, value: Codec, owner: LoadedObject) -> None:
+    def __init__(self, loaded: LoadedMap, shape: Shape, owner: LoadedObject) -> None:
         self.name, self.max_entries = loaded.name, loaded.max_entries
-        self._map, self._key, self._value = loaded, key, value
+        self._map, self._shape = loaded, shape
         self._owner = owner  # lives as long as anything of it is held
+        self._key, self._value = _codec(shape.key, shape.order), _codec(shape.value, shape.order)
+        if loaded.cpus:
+            self._value = per_cpu_codec(self._value, loaded.cpus, shape.order)
+        self._spare: list[Any] = []
 
     def fileno(self) -> int:
         """Return the map's file descriptor, which stays the object's own.
@@ -43,6 +71,17 @@ class AnyMap(Unique):
             NotSupportedError: the engine has no descriptors.
         """
         return self._map.fileno()
+
+    def _close(self) -> None:
+        """Let go of what the handle itself holds; the map is closed with its object."""
+
+    def _slot(self) -> tuple[Any, ...]:
+        """Make what an operation takes off the list: views of key and value, typed if they are numbers, and operations."""
+        key, value, *operations = self._map.slot()
+        plain = self._key.format and self.plain_keys
+        keys: Any = key.cast(self._key.format) if plain else key  # type: ignore[call-overload]
+        values: Any = value.cast(self._value.format) if self._value.format else value  # type: ignore[call-overload]
+        return keys, values, *operations
 
     def _pack_key(self, key: Any) -> bytes:
         try:
@@ -56,150 +95,143 @@ class AnyMap(Unique):
         except BpfValueError as error:
             raise error.within("value").within(self.name) from None
 
+    def _missing(self, key: Any, number: int) -> Exception:
+        """Make the error for a lookup that failed."""
+        return KeyError(key) if number == -errno.ENOENT else self._map.failure("read", number)
+
+    def _place(self, key: Any) -> Any:
+        """Return the key that stands for what the user gave."""
+        return key
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
 
-class _Items(ItemsView[K, V]):
-    _mapping: Mapping[K, V]
+_ACCESS = """\
+def __getitem__(self, key):
+    {place_or_slice}
+    try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()
+    keys, values, lookup, _, _ = slot
+    {put_key}
+    failed = lookup()
+    if failed:
+        self._spare.append(slot)
+        raise self._missing(key, failed)
+    found = {value}
+    self._spare.append(slot)
+    return found
 
-    def __iter__(self) -> Iterator[tuple[K, V]]:
-        for key in self._mapping:
-            with contextlib.suppress(KeyError):
-                yield key, self._mapping[key]
+def get(self, key, default=None):
+    try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()
+    keys, values, lookup, _, _ = slot
+    {put_key}
+    failed = lookup()
+    if failed:
+        self._spare.append(slot)
+        if failed == {enoent}:
+            return default
+        raise self._missing(key, failed)
+    found = {value}
+    self._spare.append(slot)
+    return found
 
+def __contains__(self, key):
+    try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()
+    keys, values, lookup, _, _ = slot
+    {put_key}
+    failed = lookup()
+    self._spare.append(slot)
+    if failed and failed != {enoent}:
+        raise self._missing(key, failed)
+    return not failed
 
-class _Values(ValuesView[V]):
-    _mapping: Mapping[Any, V]
+def __setitem__(self, key, value):
+    {place}
+    try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()
+    keys, values, _, update, _ = slot
+    {put_key}
+    {put_value}
+    failed = update()
+    self._spare.append(slot)
+    if failed:
+        raise self._map.failure("store", failed)
 
-    def __iter__(self) -> Iterator[V]:
-        for key in self._mapping:
-            with contextlib.suppress(KeyError):
-                yield self._mapping[key]
+def __delitem__(self, key):
+    try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()
+    keys, _, _, _, delete = slot
+    {put_key}
+    failed = delete()
+    self._spare.append(slot)
+    if failed:
+        raise KeyError(key) if failed == {enoent} else self._map.failure("delete", failed)
+"""
 
+# A slot that an error interrupts is not put back: it is dropped, and the next operation makes another.
+_PUT_NUMBER = """\
+try:
+        {views}[0] = {what}
+    except (ValueError, TypeError):
+        {views}.cast("B")[:] = self._pack_{what}({what})"""
+_PUT = "{views}[:] = self._pack_{what}({what})"
+_PLACE = """\
+if key.__class__ is not int or not 0 <= key < self.max_entries:
+        key = self._place(key)"""
+_PLACE_OR_SLICE = """\
+if key.__class__ is not int or not 0 <= key < self.max_entries:
+        if key.__class__ is slice:
+            return [self[at] for at in range(*key.indices(self.max_entries))]
+        key = self._place(key)"""
 
-class HashMap(AnyMap, MutableMapping[K, V], Generic[K, V]):
-    """A hash map, as a mapping.
-
-    Iterating sees the map as it is on the way: entries that programs add or remove meanwhile may or may not appear, and
-    none appears twice. ``len()`` counts by iterating.
-    """
-
-    __slots__ = ()
-    map_type = "HASH"
-
-    def __getitem__(self, key: K) -> V:
-        raw = self._map.lookup(self._pack_key(key))
-        if raw is None:
-            raise KeyError(key)
-        return self._value.decode(raw, 0)  # type: ignore[no-any-return]
-
-    def __setitem__(self, key: K, value: V) -> None:
-        self._map.update(self._pack_key(key), self._pack_value(value))
-
-    def __delitem__(self, key: K) -> None:
-        if not self._map.delete(self._pack_key(key)):
-            raise KeyError(key)
-
-    def __contains__(self, key: object) -> bool:
-        return self._map.lookup(self._pack_key(key)) is not None
-
-    def __iter__(self) -> Iterator[K]:
-        for raw in self._keys():
-            yield self._key.decode(raw, 0)
-
-    def __len__(self) -> int:
-        return len(self._keys())
-
-    def items(self) -> ItemsView[K, V]:
-        """Return a view of the entries; those that vanish while it is read are left out."""
-        return _Items(self)
-
-    def values(self) -> ValuesView[V]:
-        """Return a view of the values; those of entries that vanish while it is read are left out."""
-        return _Values(self)
-
-    def popitem(self) -> tuple[K, V]:
-        """Remove some entry and return it.
-
-        Raises:
-            KeyError: the map is empty.
-        """
-        for key, value in self.items():
-            with contextlib.suppress(KeyError):
-                del self[key]
-                return key, value
-        raise KeyError(f"{self.name} is empty")
-
-    def clear(self) -> None:
-        """Remove all entries that are there now."""
-        for raw in self._keys():
-            self._map.delete(raw)
-
-    def _keys(self) -> list[bytes]:
-        """Collect the keys. The kernel starts over when the key it stands on is deleted, so each is taken once."""
-        found: dict[bytes, None] = {}
-        key = self._map.next_key(None)
-        repeats = 0
-        while key is not None and repeats <= self.max_entries:
-            if key in found:
-                repeats += 1
-            found[key] = None
-            key = self._map.next_key(key)
-        return list(found)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, instance: None, owner: type[Any]) -> MapField[K, V]: ...
-        @overload
-        def __get__(self, instance: object, owner: type[Any]) -> HashMap[K, V]: ...
-        def __get__(self, instance: Any, owner: Any) -> Any: ...
+_OF_MAPPINGS = ("__getitem__", "get", "__contains__", "__setitem__", "__delitem__")
+_OF_ARRAYS = ("__getitem__", "__setitem__")
 
 
-class ArrayMap(AnyMap, Sequence[V], Generic[V]):
-    """An array, as a sequence whose elements can be set and whose length never changes.
+@cache
+def _tuned(cls: type[AnyMap], indexed: bool, key_is_number: bool, value_is_number: bool) -> type[AnyMap]:
+    """Make the class of maps of one kind whose keys and values are, or are not, plain numbers of this machine."""
+    parts = {
+        "place": _PLACE if indexed else "",
+        "place_or_slice": _PLACE_OR_SLICE if indexed else "",
+        "put_key": (_PUT_NUMBER if key_is_number else _PUT).format(views="keys", what="key"),
+        "put_value": (_PUT_NUMBER if value_is_number else _PUT).format(views="values", what="value"),
+        "value": "values[0]" if value_is_number else "self._value.decode(values, 0)",
+        "enoent": -errno.ENOENT,
+    }
+    names = _OF_ARRAYS if indexed else _OF_MAPPINGS
+    source = f"{_ACCESS.format(**parts)}\ndef access():\n    return {', '.join(names)}\n"
+    methods = compiled(source, "access", {}, f"access to a {cls.__name__}")()
+    body: dict[str, Any] = {"__slots__": (), "__doc__": cls.__doc__, "__module__": cls.__module__}
+    return type(cls.__name__, (cls,), body | dict(zip(names, methods, strict=True)))
 
-    Indexes count from 0, negative ones from the end; a slice is read as a list.
-    """
 
-    __slots__ = ()
-    map_type = "ARRAY"
+def make_map(kind: type[M], loaded: LoadedMap, shape: Shape, owner: LoadedObject) -> M:
+    """Make the handle of a map."""
+    made: type[AnyMap] = kind
+    if kind.access:
+        key, value = _codec(shape.key, shape.order).format, _codec(shape.value, shape.order).format
+        plain_keys = bool(key) and kind.plain_keys
+        numbers = plain_keys, bool(value) and not loaded.cpus
+        made = _tuned(made, kind.access == "array", *numbers)  # type: ignore[arg-type]  # a class has a hash
+    return made(loaded, shape, owner)  # type: ignore[return-value]  # of a class made of `kind`
 
-    @overload
-    def __getitem__(self, index: int) -> V: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[V]: ...
-    def __getitem__(self, index: int | slice) -> V | list[V]:
-        if isinstance(index, slice):
-            return [self[at] for at in range(*index.indices(self.max_entries))]
-        raw = self._map.lookup(self._place(index))
-        if raw is None:
-            raise IndexError(f"{self.name} has {self.max_entries} elements, and no index {index}")
-        return self._value.decode(raw, 0)  # type: ignore[no-any-return]
 
-    def __setitem__(self, index: int, value: V) -> None:
-        self._map.update(self._place(index), self._pack_value(value))
-
-    def __len__(self) -> int:
-        return self.max_entries
-
-    def __iter__(self) -> Iterator[V]:
-        for index in range(self.max_entries):
-            yield self[index]
-
-    def _place(self, index: int) -> bytes:
-        if not hasattr(index, "__index__"):
-            raise BpfTypeError(f"{shown(index)} is no index; {self.name} takes integers", self.name)
-        number = index.__index__()
-        if not -self.max_entries <= number < self.max_entries:
-            raise IndexError(f"{self.name} has {self.max_entries} elements, and no index {number}")
-        return self._key.encode(number % self.max_entries)
-
-    if TYPE_CHECKING:
-
-        @overload
-        def __get__(self, instance: None, owner: type[Any]) -> MapField[int, V]: ...
-        @overload
-        def __get__(self, instance: object, owner: type[Any]) -> ArrayMap[V]: ...
-        def __get__(self, instance: Any, owner: Any) -> Any: ...
+def _codec(type: kinds.Type, order: ByteOrder) -> Codec:
+    """Make the codec of keys or values; void stands for what the map has none of."""
+    if isinstance(type, kinds.Void):
+        return Codec(0, lambda buffer, offset: None, lambda value: b"")
+    return codec_for(type, order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,13 +11,14 @@ from ..btf.compare import Difference, compare, spell
 from ..btf.layout import fitted, size_of
 from ..btf.render import describe
 from ..errors import Finding
-from ..handles.maps import AnyMap
+from ..handles.mappings import Map
+from ..handles.maps import AnyMap, Shape
 from ..handles.variable import Const
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec, ProgramSpec, VariableSpec
 from ..spec.uapi import type_name
 from ..types.atomics import misaligned
-from .declare import Declaration
+from .declare import MAP_KINDS, Declaration
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,7 @@ class MapBinding(Binding):
     """A field and its map."""
 
     spec: MapSpec
-    key: kinds.Type
-    value: kinds.Type
+    shape: Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,36 +145,87 @@ class _Checker:
         if found is None or found.is_data:
             self.missing(declaration)
             return
-        label, before = declaration.label, self.mark()
-        handle = declaration.handle
+        before = self.mark()
+        if declaration.max_entries not in (None, found.max_entries):
+            self.add(
+                declaration.label, f"declared with max_entries={declaration.max_entries}, found {found.max_entries}"
+            )
+        shape = self.shape(declaration, found, declaration.label)
+        if shape is not None and self.clean(before):
+            self.bindings.append(MapBinding(declaration, found, shape))
+
+    def shape(self, declaration: Declaration, found: MapSpec, label: str) -> Shape | None:
+        """Compare what a map holds; return the types to pack by, or None where something was found."""
+        handle, before = declaration.handle, self.mark()
         assert issubclass(handle, AnyMap) and declaration.key is not None and declaration.value is not None
-        if type_name(found.type) != handle.map_type:
+        if handle.map_type and type_name(found.type) != handle.map_type:
             self.add(
                 label,
                 f"declared {handle.__name__} (type {handle.map_type}), found a map of type {type_name(found.type)}",
-                _kind_hint(found),
+                map_hint(found),
             )
-        else:
-            for part, declared, type, size in (
-                ("key", declaration.key, found.key, found.key_size),
-                ("value", declaration.value, found.value, found.value_size),
-            ):
-                path = f"{label}.{part}"
-                if type is not None:
-                    for difference in compare(declared, type):
-                        self.tell(path, difference)
-                else:
-                    told = len(self.findings)
-                    self.untyped(path, declared, size, f"as {part}_size")
-                    if len(self.findings) == told:
-                        self.note(
-                            path,
-                            f"the map gives only {part}_size, so only the size was checked",
-                            f"use __type({part}, …)",
-                        )
-        if self.clean(before):
-            key, value = _resolve(declaration.key, found.key), _resolve(declaration.value, found.value)
-            self.bindings.append(MapBinding(declaration, found, key, value))
+            return None
+        if "event" in handle.parameters:
+            value = self.event(declaration.value, found, label)
+            return Shape(kinds.VOID, value, self.spec.byte_order) if self.clean(before) else None
+        parts = [("key", declaration.key, found.key, found.key_size)] if "key" in handle.parameters else []
+        if "value" in handle.parameters:
+            parts.append(("value", declaration.value, found.value, found.value_size))
+        for part, declared, type, size in parts:
+            self.part(f"{label}.{part}", part, declared, type, size)
+        inner = None
+        if declaration.inner is not None:
+            if found.inner is None:
+                self.add(label, "the object does not say what its maps look like", "define it with __array(values, …)")
+            else:
+                shape = self.shape(declaration.inner, found.inner, f"{label}.inner")
+                inner = (declaration.inner.handle, shape) if shape is not None else None
+        if not self.clean(before):
+            return None
+        key, value = _resolve(declaration.key, found.key), _resolve(declaration.value, found.value)
+        return Shape(key, value, self.spec.byte_order, inner)
+
+    def part(self, path: str, part: str, declared: kinds.Type, type: kinds.Type | None, size: int) -> None:
+        """Compare the key or the value of a map."""
+        if type is not None:
+            for difference in compare(declared, type):
+                self.tell(path, difference)
+            return
+        told = self.mark()
+        self.untyped(path, declared, size, f"as {part}_size")
+        if self.mark() == told:
+            self.note(path, f"the map gives only {part}_size, so only the size was checked", f"use __type({part}, …)")
+
+    def event(self, declared: kinds.Type, found: MapSpec, label: str) -> kinds.Type:
+        """Compare the type of a stream's records with the map's, or else with the object's struct of that name."""
+        path = f"{label}.event"
+        if isinstance(declared, kinds.Loose):
+            if declared.python is bytes:
+                return kinds.VOID  # bytes of any number
+            if found.value is not None:
+                for difference in compare(declared, found.value):
+                    self.tell(path, difference)
+                return found.value
+            self.add(path, f"declared {declared.name}, and the map does not say what its records are",
+                     "declare a Struct class, or bytes")  # fmt: skip
+            return kinds.VOID
+        there = found.value
+        if there is None and isinstance(declared, kinds.Composite):
+            there = next((type for name in _c_names(declared.name) for type in self.structs(name)), None)
+        if there is None:
+            self.note(
+                path,
+                f"neither the map nor a struct of the name {declared.name or '(anonymous)'} says what its records are, so "
+                "nothing was checked",
+                'name the struct of C, as in class Event(Struct, name="event")',
+            )
+            return declared
+        for difference in compare(declared, there):
+            self.tell(path, difference)
+        return declared
+
+    def structs(self, name: str) -> list[kinds.Type]:
+        return [type for type in self.spec.types.named(name) if isinstance(type, kinds.Composite)]
 
     def program(self, declaration: Declaration) -> None:
         found = self.spec.programs.get(declaration.name)
@@ -224,11 +276,18 @@ def _resolve(declared: kinds.Type, found: kinds.Type | None) -> kinds.Type:
     return found
 
 
-def _kind_hint(found: MapSpec) -> str:
-    value = spell(found.value) if found.value is not None else ""
-    if type_name(found.type) == "ARRAY":
-        return f"declare ArrayMap[{value or '…'}]"
-    if type_name(found.type) == "HASH":
-        key = spell(found.key) if found.key is not None else ""
-        return f"declare HashMap[{key or '…'}, {value or '…'}]"
-    return "the kinds that can be declared are HashMap and ArrayMap"
+def _c_names(name: str) -> list[str]:
+    """List how C may call what Python calls ``FlowEvent``: just so, or ``flow_event``."""
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return list(dict.fromkeys([name, snake, f"{snake}_t"]))
+
+
+def map_hint(found: MapSpec) -> str:
+    """Say how a map is declared."""
+    kind = next((kind for kind in MAP_KINDS if kind.map_type == type_name(found.type)), Map)
+    spelled = {
+        "key": spell(found.key) if found.key is not None else "",
+        "value": spell(found.value) if found.value is not None else "",
+    }
+    inside = ", ".join(spelled.get(part) or "…" for part in kind.parameters)
+    return f"declare {kind.__name__}{f'[{inside}]' if inside else ''}"

@@ -9,10 +9,15 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from ..btf import kinds
 from ..errors import DeclarationError
+from ..handles.arrays import ArrayMap, PerCpuArrayMap
 from ..handles.field import AnyField, Field, MapField, ProgramField
+from ..handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
 from ..handles.kinds import ProgramKind
-from ..handles.maps import AnyMap, ArrayMap
+from ..handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap
+from ..handles.maps import AnyMap
 from ..handles.program import Program
+from ..handles.queues import BloomFilter, Queue, Stack
+from ..handles.streams import PerfEventArray, RingBuf, UserRingBuf
 from ..handles.variable import Const, Var
 from ..types.lowering import lower
 from ..types.options import NOTHING, FieldOptions
@@ -34,6 +39,9 @@ class Declaration(NamedTuple):
     value: kinds.Type | None = None
     key: kinds.Type | None = None
     program_kind: type[ProgramKind] | None = None
+    inner: Declaration | None = None
+    """What the maps in a map of maps are declared as."""
+    max_entries: int | None = None
     path: tuple[str, ...] = ()
     """The attributes that lead to the part it lies in; empty at the top."""
 
@@ -75,13 +83,8 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
                 raise DeclarationError(f"{origin.__name__} is a handle class of your own; declare Var[…] or Const[…]")
             _arity(origin, arguments, "u32")
             return Declaration(owner, attribute, name, "variable", origin, optional, lower(arguments[0]))
-        if issubclass(origin, ArrayMap):
-            _arity(origin, arguments, "u64")
-            return Declaration(owner, attribute, name, "map", origin, optional, lower(arguments[0]), _INDEX)
         if issubclass(origin, AnyMap):
-            _arity(origin, arguments, "u32, u64")
-            key, value = map(lower, arguments)
-            return Declaration(owner, attribute, name, "map", origin, optional, value, key)
+            return _map(owner, attribute, name, annotation, optional, given)
         if issubclass(origin, Program):
             kind = arguments[0] if arguments and arguments[0] is not Any else None
             if kind is not None and not (isinstance(kind, type) and issubclass(kind, ProgramKind)):
@@ -99,6 +102,48 @@ def declare(owner: type, attribute: str, annotation: Any, default: Any, part_bas
 
 
 _INDEX = kinds.Int("u32", 4)
+_EXAMPLES = {"key": "u32", "value": "u64", "event": "Event", "inner": "HashMap[u32, u64]"}
+
+
+def _map(
+    owner: type, attribute: str, name: str, annotation: Any, optional: bool, given: FieldOptions | None
+) -> Declaration:
+    """Understand the annotation of a map: what its arguments stand for is said by the class."""
+    kind, arguments = get_origin(annotation) or annotation, get_args(annotation)
+    if "event" in kind.parameters and not arguments:
+        arguments = (bytes,)
+    _arity(kind, arguments, ", ".join(_EXAMPLES[part] for part in kind.parameters))
+    parts = dict(zip(kind.parameters, arguments, strict=True))
+    inner = None
+    if "inner" in parts:
+        inside = get_origin(parts["inner"]) or parts["inner"]
+        if not (isinstance(inside, type) and issubclass(inside, AnyMap)) or "inner" in inside.parameters:
+            raise DeclarationError(f"{kind.__name__} holds maps: name their kind, as in {_EXAMPLES['inner']}")
+        inner = _map(owner, attribute, name, parts["inner"], False, None)
+    key = (
+        lower(parts["key"])
+        if "key" in parts
+        else kinds.VOID
+        if kind.parameters == ("value",) and not kind.access
+        else _INDEX
+    )
+    value: kinds.Type = kinds.VOID
+    for part in ("value", "event"):
+        if part in parts:
+            value = lower(parts[part])
+    if "event" in parts:
+        key = kinds.VOID
+    room = given.max_entries if given is not None else None
+    if room is not None and (not isinstance(room, int) or room < 1):
+        raise DeclarationError(f"field(max_entries={room!r}): it counts entries")
+    return Declaration(owner, attribute, name, "map", kind, optional, value, key, inner=inner, max_entries=room)
+
+
+MAP_KINDS: tuple[type[AnyMap], ...] = (
+    HashMap, LruHashMap, ArrayMap, PerCpuHashMap, LruPerCpuHashMap, PerCpuArrayMap, LpmTrie, Queue, Stack, BloomFilter,
+    RingBuf, PerfEventArray, UserRingBuf, ProgArray, ArrayOfMaps, HashOfMaps, StackTrace, Map,
+)  # fmt: skip
+"""The kinds of maps that can be declared."""
 
 HANDLES = (Var, Const, AnyMap, Program)
 """What a field is annotated with."""
@@ -112,8 +157,8 @@ def _optional(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _arity(origin: type, arguments: tuple[Any, ...], example: str) -> None:
-    wanted = example.count(",") + 1
+def _arity(origin: type[Any], arguments: tuple[Any, ...], example: str) -> None:
+    wanted = len(origin.parameters) if issubclass(origin, AnyMap) else 1
     if len(arguments) != wanted:
         raise DeclarationError(
             f"{origin.__name__} takes {wanted} type{'s' * (wanted > 1)}, as in {origin.__name__}[{example}]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from ..engine.base import Engine, LoadOptions
 from ..errors import BpfTypeError, ConstantError, DeclarationError, Finding, shown
 from ..handles.field import AnyField, Field
+from ..handles.maps import make_map
 from ..handles.variable import make_variable
 from ..spec.collection import warn_folded
 from ..types.annotations import mangled
@@ -152,8 +153,9 @@ class OpenObjects(Generic[O]):
             section = state.section(binding.spec.section)
             return make_variable(handle, binding.spec, binding.value, codec_for(binding.value, order), section)
         if isinstance(binding, MapBinding):
-            key, value = codec_for(binding.key, order), codec_for(binding.value, order)
-            return handle(state.loaded.maps[binding.spec.name], key, value, state.loaded)
+            made = make_map(handle, state.loaded.maps[binding.spec.name], binding.shape, state.loaded)
+            state.maps.append(made)
+            return made
         if isinstance(binding, ProgramBinding):
             return handle(state.loaded.programs[binding.spec.name], binding.spec, state.links, state.loaded)
         return None

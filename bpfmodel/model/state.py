@@ -8,6 +8,7 @@ from weakref import WeakSet
 from ..engine.base import LoadedObject
 from ..errors import Unique
 from ..handles.link import Link
+from ..handles.maps import AnyMap
 from ..handles.section import Section
 
 STATE = "__bpf_state__"
@@ -17,11 +18,12 @@ STATE = "__bpf_state__"
 class State(Unique):
     """What a loaded object holds besides its handles; shared by its parts."""
 
-    __slots__ = ("closed", "links", "loaded", "sections")
+    __slots__ = ("closed", "links", "loaded", "maps", "sections")
 
     def __init__(self, loaded: LoadedObject) -> None:
         self.loaded = loaded
         self.sections: dict[str, Section] = {}
+        self.maps: list[AnyMap] = []
         self.links: WeakSet[Link] = WeakSet()
         self.closed = False
 
@@ -43,5 +45,7 @@ class State(Unique):
             stack.callback(self.loaded.close)
             for section in self.sections.values():
                 stack.callback(section.close)
+            for held in self.maps:
+                stack.callback(held._close)
             for link in list(self.links):
                 stack.callback(link.close)

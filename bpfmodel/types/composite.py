@@ -21,16 +21,16 @@ class Composite:
 
     __bpf_kind__: ClassVar[type[kinds.Composite]]
     __bpf_body__: ClassVar[Body]
-    __bpf_options__: ClassVar[tuple[bool, int]]
+    __bpf_options__: ClassVar[tuple[bool, int, str]]
     __bpf_given__: ClassVar[dict[str, FieldOptions]]
     __bpf_made__: ClassVar[kinds.Composite | None]
 
-    def __init_subclass__(cls, *, packed: bool = False, align: int = 0, **others: Any) -> None:
+    def __init_subclass__(cls, *, packed: bool = False, align: int = 0, name: str = "", **others: Any) -> None:
         super().__init_subclass__(**others)
         if "__bpf_kind__" in cls.__dict__:
             return  # Struct and Union themselves
         cls.__bpf_body__ = body_of(cls)
-        cls.__bpf_options__ = (packed, align)
+        cls.__bpf_options__ = (packed, align, name or cls.__name__)
         cls.__bpf_given__ = {}
         for name in cls.__bpf_body__.names():
             given = cls.__dict__.get(name)
@@ -114,7 +114,7 @@ def default_of(cls: type[Composite], attribute: str) -> Any:
 def _lower(cls: type[Composite]) -> kinds.Composite:
     if "__bpf_kind__" in cls.__dict__:
         raise DeclarationError(f"{cls.__name__} is what structs and unions derive from, and no C type itself")
-    packed, align = cls.__bpf_options__
+    packed, align, name = cls.__bpf_options__
     slots: dict[str, Slot] = {}
     for base in reversed(cls.__mro__):
         body = base.__dict__.get("__bpf_body__")
@@ -132,7 +132,7 @@ def _lower(cls: type[Composite]) -> kinds.Composite:
         if isinstance(one.type, kinds.Array) and not one.type.length:
             raise DeclarationError(f"{cls.__name__}.{attribute}: only the last member may be an array without a length")
     layout = lay_out(slots.values(), packed=packed, align=align, overlap=cls.__bpf_kind__ is kinds.Union)
-    made = cls.__bpf_kind__(cls.__name__, layout.size, layout.members, cls, layout.align)
+    made = cls.__bpf_kind__(name, layout.size, layout.members, cls, layout.align)
     for path, at, size in misaligned(made, 0):
         raise DeclarationError(
             f"{cls.__name__}{path}: Atomic[…] of {size} bytes would lie at offset {at}, and atomic operations take a multiple "

@@ -26,7 +26,8 @@ class Struct(Composite):
             bytes: u64
 
     Padding that C puts in by itself is never declared. ``class Header(Struct, packed=True)`` has none, ``align=n``
-    raises the alignment. Values are built by position or keyword, checked against their C types, compared by value, and
+    raises the alignment, ``name="stats"`` gives the name of the struct in C where it matters: for events that a ring's own
+    definition does not name. Values are built by position or keyword, checked against their C types, compared by value, and
     printed readably. Members with a default may be left out. ``copy.replace`` (Python 3.13) makes changed copies.
 
     Raises:

@@ -221,17 +221,15 @@ def test_keys_and_values_of_maps_have_their_path() -> None:
     ]
 
 
-KINDS = "the kinds that can be declared are HashMap and ArrayMap"
-
-
 @pytest.mark.parametrize(
     ("annotation", "name", "message", "hint"),
     [
         (HashMap[u32, u64], "counters", "declared HashMap (type HASH), found a map of type ARRAY", "declare ArrayMap[u64]"),
         (ArrayMap[u16], "hidden_def", "declared ArrayMap (type ARRAY), found a map of type HASH", "declare HashMap[u64, u16]"),
-        (HashMap[u32, u32], "lru", "declared HashMap (type HASH), found a map of type LRU_HASH", KINDS),
-        (ArrayMap[u32], "percpu", "declared ArrayMap (type ARRAY), found a map of type PERCPU_ARRAY", KINDS),
-        (ArrayMap[u32], "plain_ring", "declared ArrayMap (type ARRAY), found a map of type RINGBUF", KINDS),
+        (HashMap[u32, u32], "lru", "declared HashMap (type HASH), found a map of type LRU_HASH", "declare LruHashMap[u32, u32]"),
+        (ArrayMap[u32], "percpu", "declared ArrayMap (type ARRAY), found a map of type PERCPU_ARRAY",
+         "declare PerCpuArrayMap[u32]"),
+        (ArrayMap[u32], "plain_ring", "declared ArrayMap (type ARRAY), found a map of type RINGBUF", "declare RingBuf[…]"),
     ],
 )  # fmt: skip
 def test_the_wrong_kind_of_map(annotation: Any, name: str, message: str, hint: str) -> None:

@@ -296,7 +296,8 @@ def slips(make: Callable[[Site, Random], Slip | None], name: str) -> Iterator[tu
         made = ((site, make(site, random)) for site in found)
         site, slip = next(((site, slip) for site, slip in made if slip), (None, None))
         if site and slip:
-            yield f"v{number}", rebuilt(type, site.trail, slip.holder), site.path + slip.path
+            # Of elements that have another size as a whole, the array is told.
+            yield f"v{number}", rebuilt(type, site.trail, slip.holder), (site.path + slip.path).rstrip("[]")
 
 
 def told(variable: str, type: Ctype, spec: CollectionSpec) -> list[str]:
@@ -318,11 +319,11 @@ def test_one_slip_is_one_finding_and_its_path_leads_there(make: Callable[[Site, 
             count += 1
             paths = told(variable, type, stored(name)[1])
             # Of an array the elements of which differ as a whole, the member that holds it is named.
-            if paths not in ([path], [path.removesuffix("[]")]):
+            if paths not in ([path], [path.rstrip("[]")]):
                 wrong.append(f"{name} {path}: told {paths or 'nothing'}, declared as {shown(type)}")
     assert count >= 300, "the corpus has types in which the slip can be made"
     if wrong:
-        pytest.fail(f"{len(wrong)} of {count} slips are told otherwise:\n  " + "\n  ".join(wrong), pytrace=False)
+        pytest.fail(f"{len(wrong)} of {count} slips are told otherwise:\n  " + "\n  ".join(wrong[:20]), pytrace=False)
 
 
 def shown(type: Ctype) -> str:

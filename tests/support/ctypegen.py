@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from random import Random
 from typing import Annotated, Any
@@ -23,6 +23,8 @@ from typing import Literal as L
 import bpfmodel
 from bpfmodel import Anonymous, Array, Bits, Bytes, CString, Struct, Union
 from bpfmodel.types.scalars import Align
+
+from .data import TESTDATA
 
 SPELLINGS = {  # unsigned and signed
     8: (("__u8", "unsigned char"), ("signed char", "char")),
@@ -33,13 +35,16 @@ SPELLINGS = {  # unsigned and signed
 }
 TYPES, MAX_PLACES = 100, 8
 """How many types a unit has, and how many places of each are tested: more would make the corpus large, and prove little."""
+PRELUDE = TESTDATA / "corpus" / "prelude.h"
+"""What is done with places, as a macro for each kind: V is the variable, v a pointer to it, p the place, n the next word."""
+MAIN = """\
+char LICENSE[] SEC("license") = "GPL";
+SEC("syscall") int run(void *ctx) { __u64 *s = seen, *g = given; int n = 0; HIDE(s); HIDE(g); ALL return 0; }
+"""
 KEYWORDS = ("in", "is", "as", "from", "class", "None", "def", "yield")
 AWKWARD = (*KEYWORDS, "_a", "__b", "_", "self", "cls", "t", "new", "size", "value", "buffer", "items", "match")
-MAX_PLACES = 8
-"""Of one type; more would make the objects of the corpus large and prove little."""
 
-
-# The types. Compared by identity: what is declared for each is kept by it.
+# Types compare by identity, by which the class that is declared for each is kept.
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +141,10 @@ def declaration(type: Ctype, name: str) -> str:
         return f"{type.spelling} {name}[{type.length}]"
     if isinstance(type, Scalar):
         return f"{type.spelling} {name}"
-    if isinstance(type, Named):
-        return f"{type.name} {name}"
     if isinstance(type, Enumeration):
         return f"enum {type.tag} {name}"
+    if isinstance(type, Named):
+        return f"{type.name} {name}"
     return f"{type.keyword} {type.tag} {name}" if type.tag else f"{body(type)} {name}"
 
 
@@ -151,9 +156,7 @@ def body(type: Record) -> str:
 
 
 def _member(member: Member) -> str:
-    text = f"{member.qualifier} {declaration(member.type, member.name)}".strip()
-    if member.bits:
-        text += f":{member.bits}"
+    text = f"{member.qualifier} {declaration(member.type, member.name)}".strip() + f":{member.bits}" * bool(member.bits)
     if member.align and not member.name:  # behind an anonymous struct, it would be the struct's own alignment
         return f"_Alignas({member.align}) {text}; "
     return text + (f" __attribute__((aligned({member.align})))" if member.align else "") + "; "
@@ -161,9 +164,7 @@ def _member(member: Member) -> str:
 
 def enumeration(type: Enumeration) -> str:
     # The least number of all cannot be written as one literal.
-    inside = ", ".join(
-        f"{name} = {value + 1}LL - 1" if value < 0 else f"{name} = {value}LL" for name, value in type.values
-    )
+    inside = ", ".join(f"{name} = {f'{n + 1}LL - 1' if n < 0 else f'{n}LL'}" for name, n in type.values)
     return f"enum {type.tag} {{ {inside} }}{' __attribute__((packed))' if type.packed else ''};"
 
 
@@ -184,15 +185,13 @@ def annotation(type: Ctype, made: Declared) -> Any:
     if id(type) not in made:
         made[id(type)] = type, declared(type, made) if isinstance(type, Record) else IntEnum(type.tag, type.values)
     found = made[id(type)][1]
-    if isinstance(type, Enumeration) and type.packed:
-        return Annotated[found, integer(type.bits, type.signed)]
-    return found
+    pinned = isinstance(type, Enumeration) and type.packed
+    return Annotated[found, integer(type.bits, type.signed)] if pinned else found
 
 
 def declared(type: Record, made: Declared) -> Any:
     """Make the class of a struct or union, as the class statement would."""
-    name = type.tag or "Inner"
-    hints: dict[str, Any] = {}
+    name, hints = type.tag or "Inner", dict[str, Any]()
     values: dict[str, Any] = {}
     for member in type.members:
         key = member.attribute
@@ -269,8 +268,7 @@ def _inside(type: Ctype, path: str, steps: tuple[str | int, ...], bits: int) -> 
             inner = f"{path}.{place.path}" if path else place.path
             yield Place(place.kind, inner, (*steps, *place.steps), place.type, place.bits, place.active)
     elif not flexible:
-        signed = type.spelling in ("char", "signed char") if isinstance(type, Text) else False
-        element = Scalar("", None, "I", 8, signed) if isinstance(type, Text) else type.element
+        element = Scalar("", None, "I", 8, type.spelling != "__u8") if isinstance(type, Text) else type.element
         for index in sorted({0, type.length - 1}):
             yield from _inside(element, f"{path}[{index}]", (*steps, index), 0)
 
@@ -283,8 +281,7 @@ class Unit:
     types: tuple[Record, ...]
     places: tuple[tuple[Place, ...], ...]
     source: str
-    digest: str
-    """Of the source without its last line, which puts it into the object."""
+    digest: str  # of the source without its last line, which puts it into the object
 
 
 def unit(name: str) -> Unit:
@@ -301,26 +298,23 @@ def unit(name: str) -> Unit:
     variables = [f"{declaration(type, f'v{index}')};" for index, type in enumerate(made)]
     ones = "".join(f" {declaration(made[index], f't{index}[{bitfields[index]}]')};" for index in measured)
     values = "".join(f" {{ L{index}(ONES, v{index}) }}," for index in measured)
-    every = range(TYPES)
     words = sum(place.words for inside in chosen for place in inside)
     lines = [
         f"/* {name}.bpf.c, generated by tests/support/ctypegen.py. */",
-        prelude(), *maker.lines, *lists, *variables,
-        f"unsigned short layout[] = {{{''.join(f' LAYOUT({index})' for index in every)} }};",
+        PRELUDE.read_text().rstrip(), *maker.lines, *lists, *variables,
+        f"unsigned short layout[] = {{{''.join(f' LAYOUT({index})' for index in range(TYPES))} }};",
         *([f"struct {{{ones} }} ones = {{{values} }};"] if measured else []),
         f"__u64 seen[{words + 1}], given[{words + 1}];",
-        f"#define ALL{''.join(f' RUN({index})' for index in every)}",
+        f"#define ALL{''.join(f' RUN({index})' for index in range(TYPES))}",
         MAIN,
     ]  # fmt: skip
-    text = "\n".join(lines)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256((text := "\n".join(lines)).encode()).hexdigest()
     return Unit(name, made, chosen, f'{text}char digest[] = "{digest}";\n', digest)
 
 
 class _Maker:
     def __init__(self, random: Random, wide: bool) -> None:
-        self.random = random
-        self.wide = wide
+        self.random, self.wide = random, wide
         self.lines: list[str] = []  # the definitions, each before its first use
         self.enums: list[Enumeration] = []
         self.records: list[Record] = []
@@ -343,8 +337,7 @@ class _Maker:
         made = self.record(keyword, f"T{index}", 2, set())
         if made.keyword == "struct" and self.chance(0.06):
             element = self.scalar() if self.chance(0.7) else self.enum()
-            tail = Member("tail", "tail", Sequence(element, 0))
-            made = Record(made.keyword, made.tag, (*made.members, tail), made.packed, made.align)
+            made = replace(made, members=(*made.members, Member("tail", "tail", Sequence(element, 0))), active=0)
         self.lines.append(f"{body(made)};")
         return made
 
@@ -391,18 +384,17 @@ class _Maker:
 
     def type(self, depth: int) -> Ctype:
         pick = self.random.random()
-        if pick < 0.5:
-            made: Ctype = self.scalar()
-        elif pick < 0.6:
+        made: Ctype
+        if 0.5 <= pick < 0.6:
             made = self.enum()
+        elif pick < 0.5 or (pick >= 0.68 and not depth):
+            made = self.scalar()
         elif pick < 0.68:
             made = Text(self.random.choice(("char", "__u8", "signed char")), self.random.randint(1, 9))
-        elif pick < 0.82 and depth:
+        elif pick < 0.82:
             made = Sequence(self.type(depth - 1), self.random.randint(1, 4))
-        elif depth:
-            made = self.nested(depth)
         else:
-            made = self.scalar()
+            made = self.nested(depth)
         return self.named(made) if self.chance(0.08) else made
 
     def named(self, target: Ctype) -> Ctype:
@@ -433,9 +425,8 @@ class _Maker:
         if pick < 0.1:
             return Scalar("_Bool", bpfmodel.boolean, "B", 8)
         if pick < 0.2:
-            return (
-                Scalar("float", bpfmodel.f32, "F", 32) if self.chance(0.5) else Scalar("double", bpfmodel.f64, "D", 64)
-            )
+            single = self.chance(0.5)
+            return Scalar("float", bpfmodel.f32, "F", 32) if single else Scalar("double", bpfmodel.f64, "D", 64)
         if pick < 0.3:
             target = self.random.choice(("void", "const void", "char", self.own))
             return Scalar(f"{target} *", bpfmodel.pointer, "P", 64)
@@ -457,52 +448,3 @@ class _Maker:
         self.enums.append(made)
         self.lines.append(enumeration(made))
         return made
-
-
-PRELUDE = """\
-typedef unsigned char __u8; typedef unsigned short __u16; typedef unsigned __u32; typedef unsigned long long __u64;
-typedef short __s16; typedef int __s32; typedef long long __s64;
-#define SEC(name) __attribute__((section(name), used))
-#define HIDE(x) asm volatile("" : "+r"(x)) /* or each access would load the address of its variable anew */
-#define PLACE(V, k, p) PLACE_##k(V, p)
-#define ONES(V, k, p) ONES_##k(V, p)
-#define READ(V, k, p) READ_##k(V, p)
-#define WRITE(V, k, p) WRITE_##k(V, p)
-#define LAYOUT(i) sizeof(v##i), _Alignof(__typeof__(v##i)), L##i(PLACE, v##i)
-#define RUN(i) { __typeof__(v##i) *v = &v##i; int first = n; HIDE(v); L##i(READ, v##i) n = first; L##i(WRITE, v##i) }"""
-COPY = "__builtin_memcpy"
-MACROS = [
-    ("PLACE", "SIPBFDQipbfdq", "__builtin_offsetof(__typeof__(V), p), sizeof(V.p),"),
-    ("PLACE", "Z", "__builtin_offsetof(__typeof__(V), p), 0,"),
-    ("PLACE", "Nn", ""),
-    ("ONES", "Nn", "{ .p = -1 },"),
-    ("ONES", "SZIPBFDQipbfdq", ""),
-    ("READ", "IPNipn", "s[n++] = (__u64)v->p;"),
-    ("READ", "Bb", "s[n++] = *(volatile __u8 *)&v->p;"),
-    ("READ", "Ff", f"{{ __u32 x; {COPY}(&x, (void *)&v->p, 4); s[n++] = x; }}"),
-    ("READ", "Dd", f"{{ __u64 x; {COPY}(&x, (void *)&v->p, 8); s[n++] = x; }}"),
-    ("READ", "Qq", "s[n++] = v->p; s[n++] = v->p >> 64;"),
-    ("READ", "SZ", ""),
-    ("WRITE", "IBN", "v->p = g[n++];"),
-    ("WRITE", "P", "v->p = (void *)g[n++];"),
-    ("WRITE", "F", f"{{ __u32 x = g[n++]; {COPY}((void *)&v->p, &x, 4); }}"),
-    ("WRITE", "D", f"{{ __u64 x = g[n++]; {COPY}((void *)&v->p, &x, 8); }}"),
-    ("WRITE", "Q", "v->p = g[n] | (unsigned __int128)g[n + 1] << 64; n += 2;"),
-    ("WRITE", "ipbfdn", "n++;"),
-    ("WRITE", "q", "n += 2;"),
-    ("WRITE", "SZ", ""),
-]
-"""What is done with a place of each kind: V is its variable, and v a pointer to that; p is the place, n the next word."""
-MAIN = """\
-char LICENSE[] SEC("license") = "GPL";
-SEC("syscall") int run(void *ctx) { __u64 *s = seen, *g = given; int n = 0; HIDE(s); HIDE(g); ALL return 0; }
-"""
-
-
-def prelude() -> str:
-    """Write what all sources begin with."""
-    lines = [PRELUDE]
-    for macro, kinds, meaning in MACROS:
-        lines.append(f"#define {macro}_{kinds[0]}(V, p) {meaning}".rstrip())
-        lines += [f"#define {macro}_{kind} {macro}_{kinds[0]}" for kind in kinds[1:]]
-    return "\n".join(lines)

@@ -15,7 +15,7 @@ from weakref import WeakSet, WeakValueDictionary
 from ..btf.parse import ByteOrder
 from ..errors import ClosedError, KernelError, LoadError, MapError, NotSupportedError
 from ..spec.specs import MapSpec
-from ..spec.uapi import MapFlag, MapType, type_name
+from ..spec.uapi import MapFlag, MapType, map_type_name
 from .base import Batch, LoadedMap, LoadedProgram, Slot, Stream, Writer, closed
 from .refusals import map_failure, wrong_size
 
@@ -57,6 +57,7 @@ class MemoryMap(LoadedMap):
         self._order: ByteOrder = order
         self._closed = False
         self._lock = threading.RLock()
+        self._walked = 0
         self._made: WeakSet[MemoryMap] = WeakSet()
 
     # What each kind has of its own; keys and values have the right sizes here.
@@ -75,7 +76,7 @@ class MemoryMap(LoadedMap):
         raise self._unheld()
 
     def _unheld(self) -> NotSupportedError:
-        return NotSupportedError(f"{self.name}: MemoryEngine does not hold maps of type {type_name(self.type)}")
+        return NotSupportedError(f"{self.name}: MemoryEngine does not hold maps of type {map_type_name(self.type)}")
 
     # The contract, made of that.
 
@@ -154,8 +155,12 @@ class MemoryMap(LoadedMap):
         self._check(key)
         with self._lock:
             keys = self._keys()
-        behind = keys.index(key) + 1 if key is not None and key in keys else 0
-        return keys[behind] if behind < len(keys) else None
+            # A walk asks for one key after another: where the last one was is where this one most likely is.
+            at = self._walked if self._walked < len(keys) and keys[self._walked] == key else None
+            if at is None:
+                at = keys.index(key) if key is not None and key in keys else -1
+            self._walked = at + 1
+            return keys[at + 1] if at + 1 < len(keys) else None
 
     def holds(self, value: bytes) -> bool:  # noqa: D102
         self._check(None, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 
 from ..errors import KernelError, MapError, NotSupportedError, errno_text
-from ..spec.uapi import type_name
+from ..spec.uapi import map_type_name
 
 NEEDED = "run as root, or give the process CAP_BPF (with CAP_NET_ADMIN for networking, CAP_PERFMON for tracing)"
 
@@ -29,7 +29,7 @@ def map_failure(name: str, kind: int, verb: str, number: int) -> KernelError | N
     """Make the error of an errno, for what `verb` says was tried: read, store, delete, take, iterate."""
     number = abs(number)
     if number in UNSUPPORTED:
-        return NotSupportedError(f"{name}: cannot {verb}: maps of type {type_name(kind)} do not offer it")
+        return NotSupportedError(f"{name}: cannot {verb}: maps of type {map_type_name(kind)} do not offer it")
     meaning = _MEANINGS.get((verb, number)) or _MEANINGS.get(("", number), "")
     return MapError(f"{name}: cannot {verb}: {errno_text(number)}{'; ' + meaning if meaning else ''}", number)
 

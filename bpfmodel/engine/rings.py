@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import BpfValueError, KernelError, NotSupportedError, PrivilegeError, errno_text
-from ..spec.uapi import MapType, type_name
+from ..spec.uapi import MapType, map_type_name
 from . import libbpf, syscall
 from .base import Stream, Writer
 from .refusals import NEEDED
@@ -49,7 +49,7 @@ def open_stream(name: str, kind: int, fd: syscall.Fd, size: int) -> Stream:
         return RingMemory(name, fd, size) if ORDERED else LibbpfRing(name, fd)
     if kind == MapType.PERF_EVENT_ARRAY:
         return PerfBuffers(name, fd)
-    raise NotSupportedError(f"{name} is a map of type {type_name(kind)}, and has no records to read")
+    raise NotSupportedError(f"{name} is a map of type {map_type_name(kind)}, and has no records to read")
 
 
 def open_writer(name: str, kind: int, fd: syscall.Fd) -> Writer:
@@ -61,7 +61,7 @@ def open_writer(name: str, kind: int, fd: syscall.Fd) -> Writer:
     """
     if kind == MapType.USER_RINGBUF:
         return RingWriter(name, fd)
-    raise NotSupportedError(f"{name} is a map of type {type_name(kind)}, and takes no records")
+    raise NotSupportedError(f"{name} is a map of type {map_type_name(kind)}, and takes no records")
 
 
 class _Waited(Stream):

@@ -159,7 +159,8 @@ class AnyStream(AnyMap, Generic[E]):
 
         It does so for perf arrays. A program that finds no room in a ring buffer has to count by itself.
         """
-        return self._stream.lost if self._stream is not None else 0
+        stream = self._stream
+        return stream.lost if stream is not None else 0
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are records, for select, asyncio and trio.
@@ -173,10 +174,12 @@ class AnyStream(AnyMap, Generic[E]):
     def _close(self) -> None:
         """End every iteration that waits; the map is closed with its object."""
         self._ended = True
-        if self._stream is not None:
-            self._stream.wake()
+        stream = self._stream
+        if stream is not None:
+            stream.wake()
             with self._lock:
-                self._stream.close()
+                stream.close()
+            self._stream = None  # its descriptors go when nobody waits any more
 
     def _open(self) -> Stream:
         with self._lock:

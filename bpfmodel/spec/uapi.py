@@ -10,7 +10,17 @@ Nothing but `enum` is imported, as every part of the package reaches for this mo
 
 from enum import IntEnum, IntFlag
 
-__all__ = ["AttachType", "MapFlag", "MapType", "ProgType", "attach_type", "map_type", "prog_type", "type_name"]
+__all__ = [
+    "AttachType",
+    "MapFlag",
+    "MapType",
+    "ProgType",
+    "attach_type",
+    "map_type",
+    "map_type_name",
+    "prog_type",
+    "type_name",
+]
 
 
 class MapType(IntEnum):
@@ -223,3 +233,8 @@ def attach_type(value: int) -> AttachType | int:
 def type_name(number: int) -> str:
     """Name a map type, program type or attach type; a number without a name stands for itself."""
     return str(getattr(number, "name", number))
+
+
+def map_type_name(number: int) -> str:
+    """Name the map type of a number that an engine gave."""
+    return type_name(map_type(number))

@@ -7,12 +7,10 @@ that loops by itself; it needs cc and the headers of libbpf, and without them th
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from pathlib import Path
-from shutil import which
 from typing import Literal as L
 
+from _in_c import reference
 from _ratio import ROOT, compare, fastest, show, timed
 
 from bpfmodel import (
@@ -62,37 +60,15 @@ def main() -> None:
     spec = CollectionSpec.from_bytes(data)
     whole = timed(lambda: Objects.load_and_assign(data).close(), BATCH)
     kept = timed(lambda: Objects.load_and_assign(spec).close(), BATCH)
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder, "load_and_assign")
-        missing = compiled(program)
-        if missing:
+    with reference(SOURCE, OBJECT) as (ask, missing):
+        if ask is None:
             ours, from_spec = fastest(whole, kept, rounds=ROUNDS)
             print(f"load_and_assign: no ratio, since its reference in C was not built: {missing}")
             print(f"  in Python: {show(ours)}; of a spec that was read before: {show(from_spec)}")
             return
-        with subprocess.Popen([program, OBJECT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-
-            def in_c() -> float:
-                assert process.stdin and process.stdout
-                print(BATCH, file=process.stdin, flush=True)
-                return int(process.stdout.readline()) / 1e9 / BATCH
-
-            ours, from_spec, theirs = fastest(whole, kept, in_c, rounds=ROUNDS)
-            assert process.stdin
-            process.stdin.close()
+        ours, from_spec, theirs = fastest(whole, kept, lambda: ask(str(BATCH)) / BATCH, rounds=ROUNDS)
     compare("load_and_assign and close", ours, "open, load and close in C", theirs, TARGET)
     print(f"  for information: {from_spec / theirs:.2f}x where the spec was read before, {show(from_spec)}")
-
-
-def compiled(program: Path) -> str:
-    """Build the reference; return what is missing for it, or nothing."""
-    compiler = which("cc")
-    if compiler is None:
-        return "there is no C compiler cc"
-    built = subprocess.run(
-        [compiler, "-O2", "-o", program, SOURCE, "-lbpf"], capture_output=True, text=True, check=False
-    )
-    return "" if built.returncode == 0 else (built.stderr.strip().splitlines() or ["cc failed"])[0]
 
 
 if __name__ == "__main__":

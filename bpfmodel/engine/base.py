@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Set
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ClosedError, KernelError, NotSupportedError, Unique
 
@@ -201,6 +201,19 @@ class LoadedMap(Unique, ABC):
         """Let go of it; every use from then on raises ClosedError."""
 
 
+class Records(NamedTuple):
+    """What becomes of records. Plain functions of bytes, so that the loop over them has no detour."""
+
+    size: int
+    """The length that most of them have."""
+    decode: Callable[[memoryview, int], Any]
+    """Makes the value of one of that length, from an offset of a view."""
+    other: Callable[[memoryview, int, int], Any]
+    """Makes the value of one of another length, or raises; it gets view, offset and length."""
+    append: Callable[[Any], object]
+    """Takes the value."""
+
+
 class Stream(Unique, ABC):
     """The records that programs hand over, each once and in order. For one thread at a time: handles hold a lock."""
 
@@ -210,10 +223,10 @@ class Stream(Unique, ABC):
     """Whether records come with up to 7 bytes behind them that are none of theirs."""
 
     @abstractmethod
-    def read(self, most: int, take: Callable[[memoryview, int, int], None]) -> int:
-        """Give up to `most` records to `take`, as (view, offset, length); return how many.
+    def read(self, most: int, records: Records) -> int:
+        """Take up to `most` records out of the stream; return how many.
 
-        A record is gone from the stream once `take` is called, even where it raises. The view is valid until then.
+        A record is gone from the stream once it was decoded, even where that raises.
         """
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..btf.parse import ByteOrder
@@ -13,7 +13,7 @@ from ..errors import BpfValueError, LoadError, errno_text
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec
 from ..spec.uapi import MapType
-from .base import LoadedMap, LoadedProgram, Stream
+from .base import LoadedMap, LoadedProgram, Records, Stream
 from .memorymap import EXIST, NOEXIST, Array, Hash, Lru, MemoryMap, Section, Trie, alive
 
 
@@ -125,12 +125,13 @@ class MemoryStream(Stream):
         self._ring = ring
         self._woken = False
 
-    def read(self, most: int, take: Callable[[memoryview, int, int], None]) -> int:  # noqa: D102
+    def read(self, most: int, records: Records) -> int:  # noqa: D102
         done = 0
         while done < most and self._ring.records:
             record = self._ring.records.popleft()
             done += 1
-            take(memoryview(record), 0, len(record))
+            view, length = memoryview(record), len(record)
+            records.append(records.decode(view, 0) if length == records.size else records.other(view, 0, length))
         return done
 
     def read_equal(self, size: int) -> Iterator[tuple[memoryview, int, int, int]]:  # noqa: D102

@@ -19,13 +19,13 @@ import platform
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import BpfValueError, KernelError, NotSupportedError, PrivilegeError, errno_text
 from ..spec.uapi import MapType, map_type_name
 from . import libbpf, syscall
-from .base import Stream, Writer
+from .base import Records, Stream, Writer
 from .refusals import NEEDED
 
 ORDERED = platform.machine() in ("x86_64", "i686", "s390x")
@@ -34,8 +34,6 @@ ORDERED = platform.machine() in ("x86_64", "i686", "s390x")
 _BUSY, _DISCARDED, _LENGTH = 1 << 31, 1 << 30, (1 << 30) - 1
 _HEADER = 8
 _PERF_PAGES = 64  # for each CPU, as in libbpf's examples: 256 KiB where pages have 4
-
-Take = Callable[[memoryview, int, int], None]
 
 
 def open_stream(name: str, kind: int, fd: syscall.Fd, size: int) -> Stream:
@@ -104,10 +102,10 @@ class RingMemory(_Waited):
         self._headers = self._data.cast("I")
         self._fence = threading.Lock()
 
-    def read(self, most: int, take: Take) -> int:  # noqa: D102
+    def read(self, most: int, records: Records) -> int:  # noqa: D102
+        size, decode, other, append = records
         consumer, headers, data, mask = self._consumer, self._headers, self._data, self._mask
-        at, done = consumer[0], 0
-        end = self._producer[0]
+        at, end, done = consumer[0], self._producer[0], 0
         while done < most:
             if at >= end:
                 self._full_fence()
@@ -127,7 +125,7 @@ class RingMemory(_Waited):
                 continue
             done += 1
             try:
-                take(data, place + _HEADER, length)
+                append(decode(data, place + _HEADER) if length == size else other(data, place + _HEADER, length))
             finally:
                 consumer[0] = at  # only now may the program write there
         return done
@@ -196,7 +194,8 @@ class _Buffered(_Waited):
         """Have libbpf call back for what is there."""
         raise NotSupportedError(f"{self._name} cannot be read")
 
-    def read(self, most: int, take: Take) -> int:
+    def read(self, most: int, records: Records) -> int:
+        size, decode, other, append = records
         done = 0
         while done < most:
             if not self._waiting:
@@ -205,7 +204,8 @@ class _Buffered(_Waited):
                     break
             record = self._waiting.popleft()
             done += 1
-            take(memoryview(record), 0, len(record))
+            view = memoryview(record)
+            append(decode(view, 0) if len(record) == size else other(view, 0, len(record)))
         return done
 
     def read_equal(self, size: int) -> Iterator[tuple[memoryview, int, int, int]]:

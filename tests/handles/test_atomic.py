@@ -246,7 +246,7 @@ def test_no_update_is_lost_against_a_program_and_other_threads(kernel: Engine, b
     with Quickstart.load_and_assign(QUICKSTART, engine=kernel) as objs:
         counter = objs.pkt_count.atomic()
         assert isinstance(counter, AtomicInt)
-        assert counted(objs, lambda: counter.add(1), 3, 1_000_000 if backend == "atomicshm" else 300_000) == 0
+        assert counted(objs, lambda: counter.add(1), 3, 1_000_000) == 0
 
 
 @pytest.mark.kernel

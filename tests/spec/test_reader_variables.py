@@ -27,6 +27,7 @@ VISIBLE = {
     },
     "closure": {".bss": "a", ".data": "b", ".data.c": "c"},
     "enum64": {".data": "wide_var wide_signed_var", ".rodata": "ro_wide"},
+    "kinds": {},
     "lazy": {".bss": "good_var"},
     "link_a": {".data": "shared only_a", ".bss": "zero_a", ".rodata": "ro_a"},
     "link_b": {".data": "only_b", ".bss": "zero_b", ".rodata": "ro_b"},
@@ -47,6 +48,7 @@ VISIBLE = {
         ".rodata.custom": "ro_custom",
         ".data.fake": "not_ro",
     },
+    "streams": {".bss": "count odd_every refused next_number received total unused_event unused_line"},
     "verdict": {".rodata": "mode"},
     "verifier": {".bss": "slots"},
     "visibility": {

@@ -27,6 +27,7 @@ from ..btf.kinds import strip
 from ..btf.layout import size_of
 from ..btf.parse import ByteOrder
 from .base import Buffer, Make
+from .frozen import is_frozen
 from .numbers import FLOATS, INTS, bit_value, enum_member, mark
 from .sequences import array_form, text_of
 from .source import compiled
@@ -117,11 +118,12 @@ class _Generator:
         if type.python is None:
             values = self.values(named_members(type), base)
             return "{" + ", ".join(f"{name!r}: {value}" for name, value in values) + "}"
+        frozen = is_frozen(type.python)  # its attributes cannot be set
         made = f"made{self.instances}"
         self.instances += 1
         self.lines.append(f"{made} = new({self.name(type.python)})")
         for attribute, value in self.values(named_members(type), base):
-            plain = attribute.isidentifier() and not keyword.iskeyword(attribute)
+            plain = attribute.isidentifier() and not keyword.iskeyword(attribute) and not frozen
             self.lines.append(f"{made}.{attribute} = {value}" if plain else f"{made}.__dict__[{attribute!r}] = {value}")
         return made
 

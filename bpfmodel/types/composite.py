@@ -10,6 +10,7 @@ from ..btf.layout import Slot, lay_out
 from ..errors import BpfTypeError, DeclarationError, UndefinedNameError
 from .annotations import Body, body_of, mangled, unmangled
 from .atomics import misaligned
+from .frozen import freeze
 from .lowering import slot
 from .options import NOTHING, FieldOptions
 
@@ -25,11 +26,17 @@ class Composite:
     __bpf_given__: ClassVar[dict[str, FieldOptions]]
     __bpf_made__: ClassVar[kinds.Composite | None]
 
-    def __init_subclass__(cls, *, packed: bool = False, align: int = 0, name: str = "", **others: Any) -> None:
+    def __init_subclass__(
+        cls, *, packed: bool = False, align: int = 0, name: str = "", frozen: bool = False, **others: Any
+    ) -> None:
         super().__init_subclass__(**others)
         if "__bpf_kind__" in cls.__dict__:
             return  # Struct and Union themselves
         cls.__bpf_body__ = body_of(cls)
+        if frozen:
+            if cls.__bpf_kind__ is kinds.Union:
+                raise DeclarationError(f"{cls.__name__}: a Union is built by setting a member, and cannot be frozen")
+            freeze(cls)
         cls.__bpf_options__ = (packed, align, name or cls.__name__)
         cls.__bpf_given__ = {}
         for name in cls.__bpf_body__.names():
@@ -73,7 +80,8 @@ class Composite:
 
         def __replace__(self, **changes: Any) -> Any: ...
 
-    __hash__ = None  # type: ignore[assignment]  # its members change
+    if not TYPE_CHECKING:  # checkers know by `frozen`, as with dataclasses
+        __hash__ = None  # its members change
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

@@ -27,8 +27,9 @@ class Struct(Composite):
 
     Padding that C puts in by itself is never declared. ``class Header(Struct, packed=True)`` has none, ``align=n``
     raises the alignment, ``name="stats"`` gives the name of the struct in C where it matters: for events that a ring's own
-    definition does not name. Values are built by position or keyword, checked against their C types, compared by value, and
-    printed readably. Members with a default may be left out. ``copy.replace`` (Python 3.13) makes changed copies.
+    definition does not name. With ``frozen=True`` values stay what they are and have a hash: ``dict(objs.flows)`` takes keys
+    of such a class. Values are built by position or keyword, checked against their C types, compared by value, and printed
+    readably. Members with a default may be left out. `bpfmodel.replace` makes changed copies.
 
     Raises:
         DeclarationError: an annotation names no C type; at class creation, or at first use where a name is defined only

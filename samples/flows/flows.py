@@ -42,7 +42,7 @@ class Protocol(IntEnum):
     UDP = 17
 
 
-class FlowKey(Struct):
+class FlowKey(Struct, frozen=True):
     saddr: u32
     daddr: u32
     sport: u16
@@ -73,7 +73,7 @@ class Objects(BpfObjects):
     account: Program[XDP]
 
 
-Totals = dict[str, tuple[int, int]]  # packets and bytes of each flow
+Totals = dict[FlowKey, tuple[int, int]]  # packets and bytes of each flow
 History = list[tuple[float, Totals]]  # the same, at seconds of the run
 
 
@@ -92,24 +92,24 @@ def main(directory: Path | None) -> None:
             sent = traffic.result()
         assert objs.missed.get() == 0
         assert totals(objs) == sent, "each packet and each byte is counted in its flow"
-        assert sorted(announced) == sorted(sent), "each flow is announced once"
+        assert sorted(announced, key=str) == sorted(sent, key=str), "each flow is announced once"
         assert all(start < stats.last_seen < time.monotonic_ns() for stats in objs.flows.values())
     packets, size = (sum(numbers) for numbers in zip(*sent.values(), strict=True))
     print(f"sent and counted: {packets} packets, {size} bytes, {len(sent)} flows")
     draw(history, directory)
 
 
-def watch(objs: Objects, start: int, done: Callable[[], bool]) -> tuple[History, list[str]]:
+def watch(objs: Objects, start: int, done: Callable[[], bool]) -> tuple[History, list[FlowKey]]:
     """Print events as they come, and a table now and then, until the traffic is done and all of it is read."""
     history: History = [(0.0, {})]
-    announced: list[str] = []
+    announced: list[FlowKey] = []
     table = Table()
     due = TABLE
     last = False
     while not last:
         last = done()  # asked before reading: what was sent until then is in the map and the ring
         for event in objs.events.poll(0 if last else SAMPLE):  # it ends when no event comes for that long
-            announced.append(str(event.flow))
+            announced.append(event.flow)
             table.above(f"{(event.first_seen - start) / 1e9:5.2f} s  new flow {event.flow}, {event.length} bytes")
         now = (time.monotonic_ns() - start) / 1e9
         history.append((now, totals(objs)))
@@ -120,7 +120,7 @@ def watch(objs: Objects, start: int, done: Callable[[], bool]) -> tuple[History,
 
 
 def totals(objs: Objects) -> Totals:
-    return {str(key): (stats.packets, stats.bytes) for key, stats in objs.flows.items()}
+    return {key: (stats.packets, stats.bytes) for key, stats in objs.flows.items()}
 
 
 class Table:
@@ -175,7 +175,7 @@ def send() -> Totals:
                     flows[number].send()
                     owed[number] -= 1
             before = now
-        return {flow.name: (flow.packets, flow.packets * (HEADERS + flow.size)) for flow in flows if flow.packets}
+        return {flow.key: (flow.packets, flow.packets * (HEADERS + flow.size)) for flow in flows if flow.packets}
 
 
 class Flow:
@@ -184,7 +184,7 @@ class Flow:
     def __init__(self, number: int, size: int) -> None:
         source, target = (f"127.0.0.{number + 2}", 40001 + number), ("127.0.0.1", 9001 + number)
         saddr, daddr = int(IPv4Address(source[0])), int(IPv4Address(target[0]))
-        self.name = str(FlowKey(saddr, daddr, source[1], target[1], Protocol.UDP))
+        self.key = FlowKey(saddr, daddr, source[1], target[1], Protocol.UDP)
         self.size, self.packets = size, 0
         self.sender, self.receiver = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
         self.sender.bind(source)
@@ -213,9 +213,9 @@ def draw(history: History, directory: Path | None) -> None:
         print("no picture, which takes matplotlib: pip install matplotlib")
         return
     axes = figure.subplots()
-    for flow in sorted(history[-1][1]):
+    for flow in sorted(history[-1][1], key=str):
         counts = [counted.get(flow, (0, 0))[0] for _, counted in history]
-        axes.plot([at for at, _ in history], counts, marker=".", label=flow)
+        axes.plot([at for at, _ in history], counts, marker=".", label=str(flow))
     axes.set(title="Packets of each flow", xlabel="seconds", ylabel="packets so far", xlim=(0, None), ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend()

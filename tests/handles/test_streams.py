@@ -147,12 +147,21 @@ def test_discarded_records_are_passed_over(objs: Objects) -> None:
     assert objs.events.drain_numpy()["number"].tolist() == list(range(100, 500))
 
 
-def test_many_rounds_through_a_ring_that_is_almost_full(objs: Objects) -> None:
-    pytest.importorskip("numpy", reason="NumPy is an extra, and not installed")
+RECORDS = int(os.environ.get("BPFMODEL_RECORDS", "100000"))
+"""How many records are read in each style; ten million have been, and take minutes."""
+
+
+@pytest.mark.parametrize("style", ["drain_numpy", "read", "poll"])
+def test_many_rounds_through_a_ring_that_is_almost_full(objs: Objects, style: str) -> None:
+    if style == "drain_numpy":
+        pytest.importorskip("numpy", reason="NumPy is an extra, and not installed")
     expected = 0
-    for turn in range(60):
+    while expected < RECORDS:
         produce(objs, 2500)
-        found = objs.events.drain_numpy()["number"].tolist() if turn % 2 else numbers(objs.events.read())
+        if style == "drain_numpy":
+            found = objs.events.drain_numpy()["number"].tolist()
+        else:
+            found = numbers(objs.events.read() if style == "read" else list(objs.events.poll(0)))
         assert found == list(range(expected, expected + 2500))
         expected += 2500
     assert objs.refused.get() == 0

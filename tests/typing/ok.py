@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import ipaddress
 from collections.abc import Iterator, MutableMapping
 from typing import Annotated, Any, assert_type
 from typing import Literal as L
@@ -14,9 +15,11 @@ from bpfmodel import (
     XDP,
     Array,
     ArrayMap,
+    ArrayOfMaps,
     Atomic,
     AtomicInt,
     Bits,
+    BloomFilter,
     BpfObjects,
     Bytes,
     CollectionSpec,
@@ -26,16 +29,30 @@ from bpfmodel import (
     Field,
     Finding,
     HashMap,
+    HashOfMaps,
     KernelEngine,
     Link,
     LoadOptions,
+    LpmTrie,
+    LruHashMap,
+    Map,
     MapSpec,
     MemoryEngine,
     MismatchError,
     OpenObjects,
+    PerCpu,
+    PerCpuArrayMap,
+    PerCpuHashMap,
+    PerfEventArray,
+    ProgArray,
     Program,
+    Queue,
+    RingBuf,
     RunResult,
+    Stack,
+    StackTrace,
     Struct,
+    UserRingBuf,
     Var,
     VariableSpec,
     asdict,
@@ -79,6 +96,34 @@ class Rich(Struct, packed=True, align=8):
 
 class Part(BpfObjects):
     limit: Const[u32]
+
+
+class Key(Struct, frozen=True):
+    prefixlen: u32
+    address: u32
+
+
+class Event(Struct, name="event"):
+    number: u64
+
+
+class Maps(BpfObjects):
+    lru: LruHashMap[Key, Stats] = field(max_entries=64)
+    per_cpu: PerCpuHashMap[u32, u64]
+    per_cpu_array: PerCpuArrayMap[Stats]
+    routes: LpmTrie[Key, u32]
+    queue: Queue[Stats]
+    stack: Stack[u32]
+    bloom: BloomFilter[u64]
+    events: RingBuf[Event]
+    raw: RingBuf[bytes]
+    samples: PerfEventArray[Event]
+    inbox: UserRingBuf[Event]
+    jumps: ProgArray
+    outer: ArrayOfMaps[HashMap[u32, u64]]
+    named: HashOfMaps[u32, ArrayMap[u64]]
+    stacks: StackTrace
+    storage: Map[u32, Stats]
 
 
 class Objects(BpfObjects):
@@ -252,6 +297,38 @@ def errors(source: bytes) -> None:
     except MismatchError as error:
         assert_type(error.findings, tuple[Finding, ...])
         assert_type(error.findings[0].path, str)
+
+
+async def kinds_of_maps(objs: Maps, program: Program) -> None:
+    assert_type(Maps.lru, MapField[Key, Stats])
+    assert_type(objs.lru[Key(1, 2)], Stats)
+    assert_type(objs.lru.pop(Key(1, 2), None), Stats | None)
+    assert_type(objs.lru.locked[Key(1, 2)], Stats)
+    assert_type({Key(1, 2): 1}, dict[Key, int])
+    assert_type(objs.per_cpu[1], PerCpu[int])
+    assert_type(objs.per_cpu[1].sum(), int)
+    objs.per_cpu[1] = [1, 2]
+    assert_type(objs.per_cpu_array[0].sum(), Stats)
+    assert_type(objs.routes[ipaddress.ip_network("10.0.0.0/8")], int)
+    assert_type(objs.queue.pop(), Stats)
+    assert_type(objs.stack.peek(), int)
+    objs.bloom.add(1)
+    assert_type(list(objs.events), list[Event])
+    assert_type(next(objs.events.poll(1)), Event)
+    async for event in objs.events:
+        assert_type(event.number, int)
+    assert_type(objs.events.drain_numpy(), numpy.ndarray[Any, Any])
+    assert_type(objs.raw.read(), list[bytes])
+    assert_type(objs.samples.lost, int)
+    objs.inbox.send(Event(1))
+    objs.jumps[0] = program
+    assert_type(objs.outer[0], HashMap[u32, u64])
+    assert_type(objs.outer[0][1], int)
+    objs.named[5] = objs.named.create()
+    assert_type(objs.named[5][0], int)
+    assert_type(objs.stacks[1], list[int])
+    assert_type(objs.storage[3], Stats)
+    assert_type(next(objs.lru.lookup_batch(10)), list[tuple[Key, Stats]])
 
 
 def structs() -> None:

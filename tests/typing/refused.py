@@ -16,7 +16,11 @@ from bpfmodel import (
     CString,
     HashMap,
     MemoryEngine,
+    PerCpuHashMap,
+    ProgArray,
     Program,
+    Queue,
+    RingBuf,
     Struct,
     Var,
     u8,
@@ -30,6 +34,10 @@ class Stats(Struct):
     bytes: u64 = 0
 
 
+class Key(Struct, frozen=True):
+    left: u32
+
+
 class Objects(BpfObjects):
     pkt_count: Var[u64]
     ro_variable: Const[u32]
@@ -37,6 +45,10 @@ class Objects(BpfObjects):
     numbers: Var[Array[u32, L[4]]]
     stats: Var[Stats]
     flows: HashMap[u32, Stats]
+    per_cpu: PerCpuHashMap[u32, u64]
+    queue: Queue[Stats]
+    events: RingBuf[Key]
+    jumps: ProgArray
     counters: ArrayMap[u64]
     count_packets: Program[XDP]
     maybe: Var[u32] | None
@@ -50,6 +62,15 @@ class Bad(BpfObjects):
 
 def constants(objs: Objects) -> None:
     objs.ro_variable.set(1)  # E: a constant has no set
+
+
+def kinds_of_maps(objs: Objects) -> None:
+    objs.per_cpu[1] = 5  # E: a per-CPU value is a list
+    objs.queue.push(1)  # E: an int is no struct
+    objs.events.send(Key(1))  # E: a ring buffer is only read
+    objs.jumps[0] = 7  # E: a number is no program
+    Key(1).left = 2  # E: the struct is frozen
+    print(next(objs.events.poll(0)).right)  # E: the event has no such member
 
 
 def values(objs: Objects) -> None:

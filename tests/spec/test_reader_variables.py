@@ -35,6 +35,7 @@ VISIBLE = {
     "maps": {".bss": "unused_event"},
     "misplaced": {".bss": "zero_word zero_padded plain_zero", ".data": "set_word"},
     "nobtf": {".bss": "packets", ".data": "limit msg", ".rodata": "ro_port"},
+    "others": {},
     "pinned": {},
     "scalars": {
         ".data": "u8_var u16_var u32_var u64_var s8_var s16_var s32_var s64_var u128_var s128_var bool_var float_var "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
 from ..btf import kinds
 from ..engine.base import LoadedMap
 from ..errors import BpfTypeError, BpfValueError, shown
+from .batches import all_keys
 from .field import MapField
 from .maps import AnyMap, Shape, make_map
 from .program import Program
@@ -42,6 +43,26 @@ class _ByIndex(AnyMap):
 
     def _number(self, raw: bytes) -> int:
         return int.from_bytes(raw, self._shape.order)
+
+
+class _ByKey(AnyMap, Generic[K]):
+    """What maps with a key and no value of the user's share."""
+
+    __slots__ = ()
+
+    def __delitem__(self, key: K) -> None:
+        if not self._map.delete(self._pack_key(key)):
+            raise KeyError(key)
+
+    def __contains__(self, key: K) -> bool:
+        return self._map.lookup(self._pack_key(key)) is not None
+
+    def __iter__(self) -> Iterator[K]:
+        for raw in all_keys(self._map):
+            yield self._key.decode(raw, 0)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class ProgArray(_ByIndex):
@@ -139,7 +160,7 @@ class ArrayOfMaps(_OfMaps[M], _ByIndex, Generic[M]):
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
 
-class HashOfMaps(_OfMaps[M], Generic[K, M]):
+class HashOfMaps(_OfMaps[M], _ByKey[K], Generic[K, M]):
     """A hash of maps: a key is read as a handle of its map, and takes a handle of a map of the same kind."""
 
     __slots__ = ()
@@ -152,22 +173,6 @@ class HashOfMaps(_OfMaps[M], Generic[K, M]):
     def __setitem__(self, key: K, value: M) -> None:
         self._store(key, self._pack_key(key), value)
 
-    def __delitem__(self, key: K) -> None:
-        if not self._map.delete(self._pack_key(key)):
-            raise KeyError(key)
-
-    def __contains__(self, key: K) -> bool:
-        return self._map.lookup(self._pack_key(key)) is not None
-
-    def __iter__(self) -> Iterator[K]:
-        from .batches import all_keys
-
-        for raw in all_keys(self._map):
-            yield self._key.decode(raw, 0)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
     if TYPE_CHECKING:
 
         @overload
@@ -177,7 +182,7 @@ class HashOfMaps(_OfMaps[M], Generic[K, M]):
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
 
-class StackTrace(AnyMap):
+class StackTrace(_ByKey[int]):
     """Stack traces, by the number that ``bpf_get_stackid()`` gave a program: addresses, the innermost first."""
 
     __slots__ = ()
@@ -192,22 +197,6 @@ class StackTrace(AnyMap):
         while found and not found[-1]:
             found.pop()
         return found
-
-    def __contains__(self, number: int) -> bool:
-        return self._map.lookup(self._pack_key(number)) is not None
-
-    def __delitem__(self, number: int) -> None:
-        if not self._map.delete(self._pack_key(number)):
-            raise KeyError(number)
-
-    def __iter__(self) -> Iterator[int]:
-        from .batches import all_keys
-
-        for raw in all_keys(self._map):
-            yield self._key.decode(raw, 0)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
 
     if TYPE_CHECKING:
 

@@ -110,10 +110,7 @@ class AnyMap(Unique):
 _ACCESS = """\
 def __getitem__(self, key):
     {place_or_slice}
-    try:
-        slot = self._spare.pop()
-    except IndexError:
-        slot = self._slot()
+    {take_slot}
     keys, values, lookup, _, _ = slot
     {put_key}
     failed = lookup()
@@ -125,10 +122,7 @@ def __getitem__(self, key):
     return found
 
 def get(self, key, default=None):
-    try:
-        slot = self._spare.pop()
-    except IndexError:
-        slot = self._slot()
+    {take_slot}
     keys, values, lookup, _, _ = slot
     {put_key}
     failed = lookup()
@@ -142,10 +136,7 @@ def get(self, key, default=None):
     return found
 
 def __contains__(self, key):
-    try:
-        slot = self._spare.pop()
-    except IndexError:
-        slot = self._slot()
+    {take_slot}
     keys, values, lookup, _, _ = slot
     {put_key}
     failed = lookup()
@@ -156,10 +147,7 @@ def __contains__(self, key):
 
 def __setitem__(self, key, value):
     {place}
-    try:
-        slot = self._spare.pop()
-    except IndexError:
-        slot = self._slot()
+    {take_slot}
     keys, values, _, update, _ = slot
     {put_key}
     {put_value}
@@ -169,10 +157,7 @@ def __setitem__(self, key, value):
         raise self._map.failure("store", failed)
 
 def __delitem__(self, key):
-    try:
-        slot = self._spare.pop()
-    except IndexError:
-        slot = self._slot()
+    {take_slot}
     keys, _, _, _, delete = slot
     {put_key}
     failed = delete()
@@ -181,6 +166,11 @@ def __delitem__(self, key):
         raise KeyError(key) if failed == {enoent} else self._map.failure("delete", failed)
 """
 
+_TAKE_SLOT = """\
+try:
+        slot = self._spare.pop()
+    except IndexError:
+        slot = self._slot()"""
 # A slot that an error interrupts is not put back: it is dropped, and the next operation makes another.
 _PUT_NUMBER = """\
 try:
@@ -205,6 +195,7 @@ _OF_ARRAYS = ("__getitem__", "__setitem__")
 def _tuned(cls: type[AnyMap], indexed: bool, key_is_number: bool, value_is_number: bool) -> type[AnyMap]:
     """Make the class of maps of one kind whose keys and values are, or are not, plain numbers of this machine."""
     parts = {
+        "take_slot": _TAKE_SLOT,
         "place": _PLACE if indexed else "",
         "place_or_slice": _PLACE_OR_SLICE if indexed else "",
         "put_key": (_PUT_NUMBER if key_is_number else _PUT).format(views="keys", what="key"),

@@ -42,7 +42,6 @@ from .errors import (
 from .handles.arrays import ArrayMap, PerCpuArrayMap
 from .handles.atomic import AtomicInt
 from .handles.field import Field
-from .handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
 from .handles.kinds import (
     TC,
     XDP,
@@ -58,11 +57,8 @@ from .handles.kinds import (
     Tracing,
 )
 from .handles.link import Link
-from .handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap, SpinLock
-from .handles.percpu import PerCpu
+from .handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap
 from .handles.program import Program
-from .handles.queues import BloomFilter, Queue, Stack
-from .handles.streams import PerfEventArray, Poller, RingBuf, UserRingBuf
 from .handles.variable import Const, Var
 from .model.objects import BpfObjects
 from .types.options import field
@@ -85,35 +81,54 @@ from .types.scalars import (
     u128,
 )
 from .types.struct import Struct
-from .types.union import Union
 
 if TYPE_CHECKING:
     from .engine.kernel import KernelEngine
     from .engine.memory import MemoryEngine
+    from .handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
+    from .handles.percpu import PerCpu
+    from .handles.queues import BloomFilter, Queue, Stack
+    from .handles.streams import PerfEventArray, Poller, RingBuf, UserRingBuf
     from .model.opened import OpenObjects
     from .spec.collection import CollectionSpec
     from .spec.specs import MapSpec, ProgramSpec, VariableSpec
     from .spec.uapi import AttachType, MapFlag, MapType, ProgType
     from .types.arrays import Anonymous, Array, Atomic, Bits, Bytes, CString
+    from .types.locks import SpinLock
+    from .types.union import Union
 
 # Found when first asked for: reading and loading are not what every import of the library is for.
 _LATE = {
     "Anonymous": "types.arrays",
     "Array": "types.arrays",
+    "ArrayOfMaps": "handles.holders",
     "Atomic": "types.arrays",
     "AttachType": "spec.uapi",
     "Bits": "types.arrays",
+    "BloomFilter": "handles.queues",
     "Bytes": "types.arrays",
     "CString": "types.arrays",
     "CollectionSpec": "spec.collection",
+    "HashOfMaps": "handles.holders",
     "KernelEngine": "engine.kernel",
     "MapFlag": "spec.uapi",
     "MapSpec": "spec.specs",
     "MapType": "spec.uapi",
     "MemoryEngine": "engine.memory",
     "OpenObjects": "model.opened",
+    "PerCpu": "handles.percpu",
+    "PerfEventArray": "handles.streams",
+    "Poller": "handles.streams",
+    "ProgArray": "handles.holders",
     "ProgType": "spec.uapi",
     "ProgramSpec": "spec.specs",
+    "Queue": "handles.queues",
+    "RingBuf": "handles.streams",
+    "SpinLock": "types.locks",
+    "Stack": "handles.queues",
+    "StackTrace": "handles.holders",
+    "Union": "types.union",
+    "UserRingBuf": "handles.streams",
     "VariableSpec": "spec.specs",
 }
 

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..btf import kinds
 from ..btf.parse import ByteOrder
-from ..btf.path import place_of
-from ..btf.render import describe
 from ..engine.base import closed
 from ..errors import BpfTypeError, BpfValueError, NotSupportedError, Unique, shown
-from ..types.atomics import has_atomics
 
 if TYPE_CHECKING:
     from ..engine.atomics import Cell
@@ -126,7 +123,11 @@ def make_atomic(type: kinds.Type, path: str, order: ByteOrder, window: memoryvie
         NotSupportedError: it has no atomic operations; the message says why.
         BpfValueError: the path leads nowhere.
     """
+    # Late: a declaration needs none of it.
+    from ..btf.path import place_of
+    from ..btf.render import describe
     from ..engine.atomics import cell
+    from ..types.atomics import has_atomics
 
     if not isinstance(path, str):
         raise BpfTypeError(f"{shown(path)} is no path, such as 'inner.counters[3]'", f"{name}.atomic")

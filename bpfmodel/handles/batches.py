@@ -12,16 +12,24 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..engine.base import LoadedMap, closed
 from ..errors import BpfTypeError, BpfValueError, MapError, NotSupportedError, shown
-from ..types.base import Codec
-from ..types.dtypes import array_over, dtype_of, numpy_module
 from .maps import AnyMap
 
 if TYPE_CHECKING:
     import numpy
 
+    from ..types.base import Codec
+
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def _dtypes() -> Any:
+    """Return the module that knows NumPy: neither is needed to declare a map."""
+    from ..types import dtypes
+
+    return dtypes
+
 
 CHUNK = 4096
 """Entries read or stored by one system call, unless told otherwise."""
@@ -162,31 +170,31 @@ class Batches(AnyMap, Generic[K, V]):
         self._store(_bytes_of(packed), _bytes_of(stored), len(packed), len(packed) or 1)
 
     def _key_dtype(self) -> Any:
-        return dtype_of(self._shape.key, self._shape.order)
+        return _dtypes().dtype_of(self._shape.key, self._shape.order)
 
     def _value_dtype(self) -> Any:
         """Return the dtype of a value with the padding that per-CPU values have between them."""
-        plain, cpus = dtype_of(self._shape.value, self._shape.order), self._map.cpus
+        plain, cpus = _dtypes().dtype_of(self._shape.value, self._shape.order), self._map.cpus
         if not cpus:
             return plain
         slot = {"names": ["value"], "formats": [plain], "offsets": [0], "itemsize": (plain.itemsize + 7) // 8 * 8}
-        return numpy_module().dtype((slot, (cpus,)))
+        return _dtypes().numpy_module().dtype((slot, (cpus,)))
 
     def _plain(self, values: Any) -> Any:
         return values["value"] if self._map.cpus else values
 
     def _padded(self, values: Any) -> Any:
-        cpus, wanted = self._map.cpus, dtype_of(self._shape.value, self._shape.order)
+        cpus, wanted = self._map.cpus, _dtypes().dtype_of(self._shape.value, self._shape.order)
         plain = _fitting(values, wanted, (cpus,) if cpus else (), f"{self.name}.value")
         if not cpus:
             return plain
-        padded = numpy_module().zeros(len(plain), self._value_dtype())
+        padded = _dtypes().numpy_module().zeros(len(plain), self._value_dtype())
         padded["value"] = plain
         return padded
 
     def _arrays(self, room: int) -> tuple[Any, Any, int]:
         """Read all entries into arrays with room for more; return them and how many there are."""
-        numpy = numpy_module()
+        numpy = _dtypes().numpy_module()
         held, key, value = self._map, self._key_dtype(), self._value_dtype()
         room = max(1, min(room, _ROOM))
         keys, values = numpy.empty(room, key), numpy.empty(room, value)
@@ -208,7 +216,7 @@ class Batches(AnyMap, Generic[K, V]):
                     keys, values = _longer(keys), _longer(values)
         except NotSupportedError:
             for some, of, found in _one_by_one(held, max(1, held.max_entries), False):
-                return array_over(some, key, found), array_over(of, value, found), found
+                return _dtypes().array_over(some, key, found), _dtypes().array_over(of, value, found), found
         return keys, values, count
 
 
@@ -219,7 +227,7 @@ def _positive(size: Any, name: str) -> int:
 
 
 def _longer(array: Any) -> Any:
-    made = numpy_module().empty((2 * len(array), *array.shape[1:]), array.dtype)
+    made = _dtypes().numpy_module().empty((2 * len(array), *array.shape[1:]), array.dtype)
     made[: len(array)] = array
     return made
 
@@ -235,7 +243,7 @@ def _fitting(given: Any, wanted: numpy.dtype[Any], inner: tuple[int, ...], where
     Raises:
         BpfTypeError, BpfValueError: something would not be what it was.
     """
-    numpy = numpy_module()
+    numpy = _dtypes().numpy_module()
     array = numpy.asarray(given)
     shape = (len(array) if array.ndim else 0, *inner, *wanted.shape)
     if not array.ndim or array.shape != shape:

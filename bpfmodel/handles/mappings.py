@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..engine.base import closed
 from ..errors import BpfValueError, MapError, NotSupportedError
-from ..types.scalars import u32
-from ..types.struct import Struct
 from .batches import CHUNK, Batches, chunks, decoded, while_open
 from .field import MapField
 from .maps import EXIST, LOCK, NOEXIST, AnyMap
 from .percpu import PerCpu
 
 if TYPE_CHECKING:
+    import ipaddress
+
     from ..types.base import Codec
+
+    Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network | ipaddress.IPv4Address | ipaddress.IPv6Address
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -216,12 +217,6 @@ class AnyMapping(Batches[K, V], MutableMapping[K, V], Generic[K, V]):
         return Locked(self)
 
 
-class SpinLock(Struct, name="bpf_spin_lock"):
-    """``struct bpf_spin_lock`` as a member of a map's value; it is the kernel's, and reads as 0."""
-
-    val: u32 = 0
-
-
 class HashMap(AnyMapping[K, V], Generic[K, V]):
     """A hash map, as a mapping."""
 
@@ -284,9 +279,6 @@ class LruPerCpuHashMap(AnyMapping[K, PerCpu[V]], Generic[K, V]):
         def __get__(self, instance: Any, owner: Any) -> Any: ...
 
 
-Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network | ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
 class LpmTrie(AnyMapping[K, V], Generic[K, V]):
     """A trie of prefixes: looking up an address finds the longest prefix that has it.
 
@@ -299,9 +291,11 @@ class LpmTrie(AnyMapping[K, V], Generic[K, V]):
     plain_keys = False
 
     def _pack_key(self, key: Any) -> bytes:
-        if not isinstance(key, Prefix):
+        if not hasattr(key, "max_prefixlen"):  # what networks and addresses of `ipaddress` have
             return super()._pack_key(key)
-        network = ipaddress.ip_network(key) if isinstance(key, ipaddress.IPv4Address | ipaddress.IPv6Address) else key
+        from ipaddress import ip_network
+
+        network = ip_network(key)
         packed = network.network_address.packed
         if len(packed) + 4 != self._key.size:
             raise BpfValueError(

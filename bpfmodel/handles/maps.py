@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import errno
 from functools import cache
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from ..btf import kinds
 from ..btf.parse import ByteOrder
 from ..engine.base import LoadedMap, LoadedObject
 from ..errors import BpfValueError, Unique
-from ..types.base import Codec
-from ..types.codec import codec_for
-from ..types.source import compiled
-from .percpu import per_cpu_codec
+
+if TYPE_CHECKING:
+    from ..types.base import Codec  # codecs are not needed to declare a map
 
 NOEXIST, EXIST, LOCK = 1, 2, 4  # BPF_NOEXIST, BPF_EXIST, BPF_F_LOCK of linux/bpf.h
 
@@ -60,6 +59,8 @@ class AnyMap(Unique):
         self._owner = owner  # lives as long as anything of it is held
         self._key, self._value = _codec(shape.key, shape.order), _codec(shape.value, shape.order)
         if loaded.cpus:
+            from .percpu import per_cpu_codec
+
             self._value = per_cpu_codec(self._value, loaded.cpus, shape.order)
         self._spare: list[Any] = []
 
@@ -194,6 +195,8 @@ _OF_ARRAYS = ("__getitem__", "__setitem__")
 @cache
 def _tuned(cls: type[AnyMap], indexed: bool, key_is_number: bool, value_is_number: bool) -> type[AnyMap]:
     """Make the class of maps of one kind whose keys and values are, or are not, plain numbers of this machine."""
+    from ..types.source import compiled
+
     parts = {
         "take_slot": _TAKE_SLOT,
         "place": _PLACE if indexed else "",
@@ -223,6 +226,9 @@ def make_map(kind: type[M], loaded: LoadedMap, shape: Shape, owner: LoadedObject
 
 def _codec(type: kinds.Type, order: ByteOrder) -> Codec:
     """Make the codec of keys or values; void stands for what the map has none of."""
+    from ..types.base import Codec
+    from ..types.codec import codec_for
+
     if isinstance(type, kinds.Void):
         return Codec(0, lambda buffer, offset: None, lambda value: b"")
     return codec_for(type, order)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..btf.parse import ByteOrder
 from ..errors import BpfTypeError, BpfValueError, shown
-from ..types.base import Buffer, Codec
-from ..types.composite import Composite
-from ..types.numbers import mark
+
+if TYPE_CHECKING:
+    from ..types.base import Buffer, Codec  # codecs are not needed to declare a map
 
 V = TypeVar("V")
 
@@ -32,6 +32,8 @@ class PerCpu(list[V]):
 
 
 def _sum(values: list[Any]) -> Any:
+    from ..types.composite import Composite
+
     first = values[0] if values else 0
     if isinstance(first, (int, float)):
         return sum(values)
@@ -49,6 +51,9 @@ def _sum(values: list[Any]) -> Any:
 
 def per_cpu_codec(inner: Codec, cpus: int, order: ByteOrder) -> Codec:
     """Make the codec of a value that has a copy for each CPU, each in a slot rounded up to 8 bytes, as the kernel has it."""
+    from ..types.base import Codec
+    from ..types.numbers import mark
+
     stride = (inner.size + 7) // 8 * 8
     size, padding = stride * cpus, bytes(stride - inner.size)
     numbers = struct.Struct(mark(order) + f"{inner.format}{len(padding)}x" * cpus) if inner.format else None

@@ -19,7 +19,6 @@ from ..btf.layout import fitted
 from ..btf.render import c_name
 from ..engine.base import Records, Stream, Writer, closed
 from ..errors import BpfTypeError, BpfValueError, MapError, shown
-from ..types.codec import codec_for
 from .field import MapField
 from .maps import AnyMap
 
@@ -219,6 +218,8 @@ class AnyStream(AnyMap, Generic[E]):
         if self._bytes:
             return lambda view, at: bytes(view[at : at + length])
         if self._flexible is not None and length >= self._flexible.size:
+            from ..types.codec import codec_for
+
             made = fitted(self._flexible, length)
             decode = codec_for(made, self._shape.order).decode
             if len(self._codecs) < 256:  # lengths come from programs, and there may be many

@@ -11,14 +11,24 @@ from ..btf.compare import Difference, compare, spell
 from ..btf.layout import fitted, size_of
 from ..btf.render import describe
 from ..errors import Finding
-from ..handles.mappings import Map
+from ..handles.arrays import ArrayMap, PerCpuArrayMap
+from ..handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
+from ..handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap
 from ..handles.maps import AnyMap, Shape
+from ..handles.queues import BloomFilter, Queue, Stack
+from ..handles.streams import PerfEventArray, RingBuf, UserRingBuf
 from ..handles.variable import Const
 from ..spec.collection import CollectionSpec
 from ..spec.specs import MapSpec, ProgramSpec, VariableSpec
 from ..spec.uapi import type_name
 from ..types.atomics import misaligned
-from .declare import MAP_KINDS, Declaration
+from .declare import Declaration
+
+MAP_KINDS: tuple[type[AnyMap], ...] = (
+    HashMap, LruHashMap, ArrayMap, PerCpuHashMap, LruPerCpuHashMap, PerCpuArrayMap, LpmTrie, Queue, Stack, BloomFilter,
+    RingBuf, PerfEventArray, UserRingBuf, ProgArray, ArrayOfMaps, HashOfMaps, StackTrace, Map,
+)  # fmt: skip
+"""The kinds of maps that can be declared."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,10 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin
 
 from ..btf import kinds
 from ..errors import DeclarationError
-from ..handles.arrays import ArrayMap, PerCpuArrayMap
 from ..handles.field import AnyField, Field, MapField, ProgramField
-from ..handles.holders import ArrayOfMaps, HashOfMaps, ProgArray, StackTrace
 from ..handles.kinds import ProgramKind
-from ..handles.mappings import HashMap, LpmTrie, LruHashMap, LruPerCpuHashMap, Map, PerCpuHashMap
 from ..handles.maps import AnyMap
 from ..handles.program import Program
-from ..handles.queues import BloomFilter, Queue, Stack
-from ..handles.streams import PerfEventArray, RingBuf, UserRingBuf
 from ..handles.variable import Const, Var
 from ..types.lowering import lower
 from ..types.options import NOTHING, FieldOptions
@@ -138,12 +133,6 @@ def _map(
         raise DeclarationError(f"field(max_entries={room!r}): it counts entries")
     return Declaration(owner, attribute, name, "map", kind, optional, value, key, inner=inner, max_entries=room)
 
-
-MAP_KINDS: tuple[type[AnyMap], ...] = (
-    HashMap, LruHashMap, ArrayMap, PerCpuHashMap, LruPerCpuHashMap, PerCpuArrayMap, LpmTrie, Queue, Stack, BloomFilter,
-    RingBuf, PerfEventArray, UserRingBuf, ProgArray, ArrayOfMaps, HashOfMaps, StackTrace, Map,
-)  # fmt: skip
-"""The kinds of maps that can be declared."""
 
 HANDLES = (Var, Const, AnyMap, Program)
 """What a field is annotated with."""

@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakSet
 
 from ..errors import ClosedError, KernelError, MapError, NotSupportedError, errno_text
-from ..spec.uapi import MapFlag
+from ..spec.uapi import MapFlag, MapType
 from . import libbpf, syscall
 from .base import Batch, LoadedMap, LoadedProgram, Slot, Stream, Writer, closed
 from .refusals import map_failure, wrong_size
@@ -153,6 +153,8 @@ class KernelMap(LoadedMap):
         protection = mmap.PROT_READ | (0 if self._constant else mmap.PROT_WRITE)
         # The length is exact, so that every access through the mapping is checked against it; the kernel rounds up.
         length = self.value_size if self.max_entries == 1 else (self.value_size + 7) // 8 * 8 * self.max_entries
+        if self.type == MapType.ARENA:
+            length = mmap.PAGESIZE * self.max_entries
         try:
             return memoryview(syscall.mapped(fd, length, protection))
         except OSError as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..engine.base import closed
-from ..errors import BpfTypeError, BpfValueError, NotSupportedError, shown
+from ..errors import BpfTypeError, BpfValueError, shown
 from .batches import Batches, chunks, decoded, while_open
 from .field import MapField
 from .mappings import Locked
@@ -92,9 +91,8 @@ class ArrayMap(AnyArray[V], Generic[V]):
     (``BPF_F_MMAPABLE``), `memory` and `numpy` are live views of its bytes.
     """
 
-    __slots__ = ("_memory",)
+    __slots__ = ()
     map_type = "ARRAY"
-    _memory: memoryview
 
     @property
     def memory(self) -> memoryview:
@@ -104,18 +102,7 @@ class ArrayMap(AnyArray[V], Generic[V]):
             ClosedError: the object was closed.
             NotSupportedError: the map was not made with ``BPF_F_MMAPABLE``.
         """
-        if self._map.closed:
-            raise closed(self.name)
-        try:
-            return self._memory
-        except AttributeError:
-            found = self._map.memory()
-            if found is None:
-                raise NotSupportedError(
-                    f"{self.name} cannot be mapped into this process: define it with __uint(map_flags, BPF_F_MMAPABLE)"
-                ) from None
-            self._memory = found
-            return found
+        return self._mapped(": define it with __uint(map_flags, BPF_F_MMAPABLE)")
 
     def numpy(self) -> numpy.ndarray[Any, Any]:
         """Return a NumPy array on the map's own memory: nothing is copied, both sides see what either writes.
@@ -135,12 +122,6 @@ class ArrayMap(AnyArray[V], Generic[V]):
         padded = numpy_module().dtype({"names": ["value"], "formats": [plain], "offsets": [0], "itemsize": stride})
         found: numpy.ndarray[Any, Any] = array_over(memoryview(self.memory), padded, self.max_entries)["value"]
         return found
-
-    def _close(self) -> None:
-        try:
-            self._memory.release()
-        except (AttributeError, BufferError):
-            pass  # never mapped, or still looked at, which keeps the memory and not the handle
 
     if TYPE_CHECKING:
 

@@ -7,7 +7,6 @@ import errno
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from ..engine.base import closed
 from ..errors import BpfValueError, MapError, NotSupportedError
 from .batches import CHUNK, Batches, chunks, decoded, while_open
 from .field import MapField
@@ -320,7 +319,8 @@ class Map(AnyMapping[K, V], Generic[K, V]):
     """A map of any kind: storage of tasks, sockets, inodes and cgroups, sockmaps, devmaps, cpumaps, arenas and others.
 
     It is checked by its key and value alone, and does what the kernel offers for the kind; the rest raises NotSupportedError
-    or MapError. Where a key or value is a descriptor, whatever has a ``fileno()`` will do.
+    or MapError. Where a key or value is a descriptor, whatever has a ``fileno()`` will do. An arena, which has neither keys nor
+    values, is a ``Map[Any, Any]``, and its pages are its `memory`.
     """
 
     __slots__ = ()
@@ -339,12 +339,7 @@ class Map(AnyMapping[K, V], Generic[K, V]):
             NotSupportedError: this one cannot.
             ClosedError: the object was closed.
         """
-        if self._map.closed:
-            raise closed(self.name)
-        found = self._map.memory()
-        if found is None:
-            raise NotSupportedError(f"{self.name} cannot be mapped into this process")
-        return found
+        return self._mapped()
 
     if TYPE_CHECKING:
 

@@ -8,14 +8,15 @@ of the ways a key and a value take is settled once a map: the methods that have 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from ..btf import kinds
 from ..btf.parse import ByteOrder
-from ..engine.base import LoadedMap, LoadedObject
-from ..errors import BpfValueError, Unique
+from ..engine.base import LoadedMap, LoadedObject, closed
+from ..errors import BpfValueError, NotSupportedError, Unique
 
 if TYPE_CHECKING:
     from ..types.base import Codec  # codecs are not needed to declare a map
@@ -37,7 +38,7 @@ class Shape(NamedTuple):
 class AnyMap(Unique):
     """What all kinds of maps share."""
 
-    __slots__ = ("_key", "_map", "_owner", "_shape", "_spare", "_value", "max_entries", "name")
+    __slots__ = ("_key", "_map", "_memory", "_owner", "_shape", "_spare", "_value", "max_entries", "name")
 
     map_type: ClassVar[str] = ""
     """The name of the kernel's map type that this class stands for; empty where it stands for any."""
@@ -63,6 +64,7 @@ class AnyMap(Unique):
 
             self._value = per_cpu_codec(self._value, loaded.cpus, shape.order)
         self._spare: list[Any] = []
+        self._memory: memoryview | None = None
 
     def fileno(self) -> int:
         """Return the map's file descriptor, which stays the object's own.
@@ -75,6 +77,19 @@ class AnyMap(Unique):
 
     def _close(self) -> None:
         """Let go of what the handle itself holds; the map is closed with its object."""
+        if self._memory is not None:
+            with contextlib.suppress(BufferError):  # still looked at, which keeps the memory and not the handle
+                self._memory.release()
+
+    def _mapped(self, hint: str = "") -> memoryview:
+        """Return the map's bytes, mapped at the first use."""
+        if self._map.closed:
+            raise closed(self.name)
+        if self._memory is None:
+            self._memory = self._map.memory()
+        if self._memory is None:
+            raise NotSupportedError(f"{self.name} cannot be mapped into this process{hint}")
+        return self._memory
 
     def _slot(self) -> tuple[Any, ...]:
         """Make what an operation takes off the list: views of key and value, typed if they are numbers, and operations."""

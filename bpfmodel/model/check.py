@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from ..btf import kinds
 from ..btf.compare import Difference, compare, spell
@@ -201,6 +202,8 @@ class _Checker:
             for difference in compare(declared, type):
                 self.tell(path, difference)
             return
+        if not size and isinstance(declared, kinds.Loose) and declared.python is Any:
+            return  # a map without keys or values, such as an arena
         told = self.mark()
         self.untyped(path, declared, size, f"as {part}_size")
         if self.mark() == told:
@@ -277,7 +280,8 @@ def _resolve(declared: kinds.Type, found: kinds.Type | None) -> kinds.Type:
     """Choose the type to pack values by: loose declarations take the object's, with their own Python type."""
     if not isinstance(declared, kinds.Loose):
         return declared
-    assert found is not None
+    if found is None:
+        return kinds.VOID
     bare = kinds.strip(found)
     if isinstance(bare, kinds.Array) and declared.python in (str, bytes, list):
         return kinds.Array(bare.element, bare.length, declared.python)

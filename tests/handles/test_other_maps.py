@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.data import testdata
@@ -156,6 +158,22 @@ def test_an_array_of_cgroups_only_stores(kernel: Engine) -> None:
             objs.groups[0] = 1 << 30
         with pytest.raises(NotSupportedError, match="groups: cannot read: maps of type CGROUP_ARRAY do not offer it"):
             objs.groups[0]
+
+
+def test_an_arena_is_memory(kernel: Engine) -> None:
+    class Arena(BpfObjects):
+        arena: Map[Any, Any]
+
+    with Arena.load_and_assign(SOURCE, engine=kernel) as objs:
+        memory = objs.arena.memory
+        assert len(memory) == 4 * mmap.PAGESIZE
+        memory[-1] = 7
+        assert memory[0] == 0
+        assert objs.arena.memory[-1] == 7
+        with pytest.raises((MapError, NotSupportedError)):
+            objs.arena[0]
+    with pytest.raises(ClosedError):
+        _ = objs.arena.memory
 
 
 def test_memory_and_close(objs: Objects) -> None:

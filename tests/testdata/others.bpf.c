@@ -66,6 +66,13 @@ struct {
 	__uint(max_entries, 4);
 } packet_sockets SEC(".maps");
 
+/* An arena, which the headers do not know either: pages that programs and processes share. */
+struct {
+	__uint(type, 33);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4);
+} arena SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
 	__type(key, __u32);

@@ -20,8 +20,9 @@ lint: $(VENV)/.dev  ## check style and types
 bench: $(VENV)/.dev  ## measure every claim about speed, each as a ratio in one run
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
-objects:  ## rebuild the committed objects; needs clang, llvm-strip, bpftool and the headers of libbpf
+objects: $(VENV)/.dev  ## rebuild the committed objects; needs clang, llvm-strip, bpftool and the headers of libbpf
 	$(MAKE) -C tests/testdata
+	$(MAKE) -C tests/testdata/corpus PYTHON=$(abspath $(BIN)/python)
 	$(MAKE) -C samples
 
 clean:

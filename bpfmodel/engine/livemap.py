@@ -50,8 +50,7 @@ class KernelMap(LoadedMap):
         return self._fd
 
     def slot(self) -> Slot:  # noqa: D102 - the contract says it
-        fd = self.open_fd()
-        del fd
+        self.open_fd()
         key, value = bytearray(self.key_size), bytearray(self.value_size)
         key_at, value_at = _reference(key), _reference(value)
         quick, number, any_flags = libbpf.quick, self._number, ctypes.c_uint64(0)
@@ -112,6 +111,10 @@ class KernelMap(LoadedMap):
         self, cursor: bytes | None, keys: memoryview, values: memoryview, count: int, *, delete: bool = False
     ) -> Batch:
         fd = self.open_fd()
+        if self.type == MapType.LPM_TRIE:
+            # The kernel goes on from the last key, and starts over when a program has removed that one meanwhile: entries
+            # would come twice.
+            raise NotSupportedError(f"{self.name}: tries are read one by one")
         # Hashes keep the number of a bucket here, others a key: the kernel says no more of it than that.
         start = ctypes.create_string_buffer(cursor or b"", max(self.key_size, 8))
         following = ctypes.create_string_buffer(len(start))

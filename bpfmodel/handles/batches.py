@@ -114,7 +114,7 @@ class Batches(AnyMap, Generic[K, V]):
 
     def lookup_batch(self, size: int = CHUNK) -> Iterator[list[tuple[K, V]]]:
         """Yield all entries, up to `size` at a time; those that programs add or remove meanwhile may or may not appear."""
-        for keys, values, count in chunks(self._map, _positive(size, self.name)):
+        for keys, values, count in chunks(self._map, positive(size, self.name)):
             yield list(zip(decoded(self._key, keys, count), decoded(self._value, values, count), strict=True))
 
     def update_batch(self, entries: Mapping[K, V] | Iterable[tuple[K, V]], *, size: int = CHUNK) -> None:
@@ -130,7 +130,7 @@ class Batches(AnyMap, Generic[K, V]):
             keys += self._pack_key(self._place(key))
             values += self._pack_value(value)
             count += 1
-        self._store(memoryview(keys), memoryview(values), count, _positive(size, self.name))
+        self._store(memoryview(keys), memoryview(values), count, positive(size, self.name))
 
     def _store(self, keys: memoryview, values: memoryview, count: int, size: int = CHUNK) -> None:
         """Store entries whose bytes lie one behind the other."""
@@ -220,7 +220,8 @@ class Batches(AnyMap, Generic[K, V]):
         return keys, values, count
 
 
-def _positive(size: Any, name: str) -> int:
+def positive(size: Any, name: str) -> int:
+    """Return the size of a batch, or raise BpfValueError where it is none."""
     if not isinstance(size, int) or size < 1:
         raise BpfValueError(f"{shown(size)} is no size of a batch: it counts entries", name)
     return size
@@ -251,8 +252,11 @@ def _fitting(given: Any, wanted: numpy.dtype[Any], inner: tuple[int, ...], where
     if array.dtype != wanted.base:
         if wanted.names is not None or array.dtype.names is not None:
             raise BpfTypeError(f"an array of {array.dtype}, and {wanted} is needed", where)
-        with numpy.errstate(all="ignore"):
-            made = array.astype(wanted.base)
+        try:
+            with numpy.errstate(all="ignore"):
+                made = array.astype(wanted.base)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BpfTypeError(f"an array of {array.dtype}, and {wanted} is needed: {error}", where) from None
         # Floats are rounded to single precision, as everywhere; nothing else may change.
         if wanted.base.kind != "f" and not (made == array).all():
             raise BpfValueError(f"values of {array.dtype} that do not fit into {wanted.base}", where)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, overload
+from weakref import WeakValueDictionary
 
 from ..btf import kinds
 from ..engine.base import LoadedMap
-from ..errors import BpfTypeError, BpfValueError, shown
+from ..errors import BpfTypeError, BpfValueError, NotSupportedError, shown
 from .batches import all_keys
 from .field import MapField
 from .maps import AnyMap, Shape, make_map
@@ -15,6 +16,8 @@ from .program import Program
 
 K = TypeVar("K")
 M = TypeVar("M", bound=AnyMap)
+
+_BUILD_ID = 1 << 5  # BPF_F_STACK_BUILD_ID of linux/bpf.h
 
 
 class _ByIndex(AnyMap):
@@ -99,13 +102,14 @@ class ProgArray(_ByIndex):
 class _OfMaps(AnyMap, Generic[M]):
     """What maps of maps share: the class and the types of the maps inside."""
 
-    __slots__ = ("_inner",)
+    __slots__ = ("_handles", "_inner")
     _inner: tuple[type[AnyMap], Shape]
 
     def __init__(self, loaded: LoadedMap, shape: Shape, owner: Any) -> None:
         super().__init__(loaded, shape._replace(value=kinds.Int("u32", 4)), owner)
         assert shape.inner is not None
         self._inner = shape.inner
+        self._handles: WeakValueDictionary[int, AnyMap] = WeakValueDictionary()  # by id(): mappings have no hash
 
     def create(self, max_entries: int = 0) -> M:
         """Make a new map of the kind that this one holds, to be stored in it.
@@ -124,7 +128,13 @@ class _OfMaps(AnyMap, Generic[M]):
     def _handle(self, loaded: LoadedMap) -> M:
         kind, shape = self._inner
         made: M = make_map(kind, loaded, shape, self._owner)  # type: ignore[assignment]
+        self._handles[id(made)] = made
         return made
+
+    def _close(self) -> None:
+        super()._close()
+        for made in list(self._handles.values()):
+            made._close()
 
     def _open(self, key: Any, raw_key: bytes) -> M:
         raw = self._map.lookup(raw_key)
@@ -193,6 +203,8 @@ class StackTrace(_ByKey[int]):
         raw = self._map.lookup(self._pack_key(number))
         if raw is None:
             raise KeyError(number)
+        if self._map.flags & _BUILD_ID:
+            raise NotSupportedError(f"{self.name} holds build ids and offsets; declare it as a Map to read them")
         found = [int.from_bytes(raw[at : at + 8], self._shape.order) for at in range(0, len(raw) // 8 * 8, 8)]
         while found and not found[-1]:
             found.pop()

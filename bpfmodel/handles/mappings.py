@@ -8,7 +8,7 @@ from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMappi
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from ..errors import BpfValueError, MapError, NotSupportedError
-from .batches import CHUNK, Batches, chunks, decoded, while_open
+from .batches import CHUNK, Batches, chunks, decoded, positive, while_open
 from .field import MapField
 from .maps import EXIST, LOCK, NOEXIST, AnyMap
 from .percpu import PerCpu
@@ -182,7 +182,7 @@ class AnyMapping(Batches[K, V], MutableMapping[K, V], Generic[K, V]):
 
     def pop_batch(self, size: int = CHUNK) -> Iterator[list[tuple[K, V]]]:
         """Remove all entries and yield them, up to `size` at a time; in one step each chunk, where the kernel can."""
-        for keys, values, count in chunks(self._map, size, delete=True):
+        for keys, values, count in chunks(self._map, positive(size, self.name), delete=True):
             yield list(zip(decoded(self._key, keys, count), decoded(self._value, values, count), strict=True))
 
     def delete_batch(self, keys: Iterable[K]) -> int:

@@ -38,7 +38,18 @@ class Shape(NamedTuple):
 class AnyMap(Unique):
     """What all kinds of maps share."""
 
-    __slots__ = ("_key", "_map", "_memory", "_owner", "_shape", "_spare", "_value", "max_entries", "name")
+    __slots__ = (
+        "__weakref__",
+        "_key",
+        "_map",
+        "_memory",
+        "_owner",
+        "_shape",
+        "_spare",
+        "_value",
+        "max_entries",
+        "name",
+    )
 
     map_type: ClassVar[str] = ""
     """The name of the kernel's map type that this class stands for; empty where it stands for any."""

@@ -18,7 +18,7 @@ from ..btf.kinds import strip
 from ..btf.layout import fitted
 from ..btf.render import c_name
 from ..engine.base import Records, Stream, Writer, closed
-from ..errors import BpfTypeError, BpfValueError, MapError, shown
+from ..errors import BpfTypeError, BpfValueError, ClosedError, MapError, shown
 from .field import MapField
 from .maps import AnyMap
 
@@ -31,12 +31,15 @@ E = TypeVar("E")
 class AnyStream(AnyMap, Generic[E]):
     """What streams of records share."""
 
-    __slots__ = ("_bytes", "_codecs", "_ended", "_flexible", "_lock", "_stream", "_wrong")
+    __slots__ = ("_bytes", "_codecs", "_ended", "_flexible", "_lock", "_reading", "_stream", "_wrong")
     parameters = ("event",)
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._lock = threading.Lock()
+        # A signal handler may close the object in the middle of a read by the same thread: it gets the lock, and what the read
+        # works on is then closed at the end of the read.
+        self._lock = threading.RLock()
+        self._reading = False
         self._stream: Stream | None = None
         self._wrong: BpfValueError | None = None
         self._ended = False
@@ -58,18 +61,15 @@ class AnyStream(AnyMap, Generic[E]):
             BpfValueError: a record has not the size of the event's type; it is passed over.
             ClosedError: the object was closed before.
         """
+        left = _seconds(timeout, f"{self.name}.poll")
         with self._lock:
             stream = self._ready()
         found: list[E] = []
-        records, lock, read, pop = self._records(found), self._lock, stream.read, found.pop
+        records, take, pop = self._records(found), self._take, found.pop
         while True:
-            with lock:
-                if self._ended:
-                    raise closed(self.name)
-                done = read(1, records)  # one by one: what is not handed over stays where it is
-            if done:
+            if take(stream, 1, records):  # one by one: what is not handed over stays where it is
                 yield pop()
-            elif self._ended or timeout == 0 or not stream.wait(timeout) or self._ended:
+            elif self._ended or left == 0 or not stream.wait(left) or self._ended:
                 return
 
     def __iter__(self) -> Iterator[E]:
@@ -84,15 +84,32 @@ class AnyStream(AnyMap, Generic[E]):
                 first, and the next call raises.
             ClosedError: the object was closed.
         """
+        if not isinstance(most, int):
+            raise BpfTypeError(f"{shown(most)} is no number of records", f"{self.name}.read")
         found: list[E] = []
-        records = self._records(found)
         with self._lock:
             stream = self._ready()
             try:
-                stream.read(most, records)
+                self._take(stream, most, self._records(found))
             except BpfValueError as error:
                 self._postpone(error, found)
         return found
+
+    def _take(self, stream: Stream, most: int, records: Records) -> int:
+        """Read records, one thread at a time; none where the object is closed, or in the middle of another read."""
+        with self._lock:
+            if self._ended or self._reading:
+                return 0
+            self._reading = True
+            try:
+                return stream.read(most, records)
+            finally:
+                self._read_is_over(stream)
+
+    def _read_is_over(self, stream: Stream) -> None:
+        self._reading = False
+        if self._ended:
+            stream.close()
 
     def _records(self, found: list[E]) -> Records:
         """Say what becomes of records: they are appended to a list."""
@@ -122,6 +139,8 @@ class AnyStream(AnyMap, Generic[E]):
                     yield event
                 if not self._ended:
                     await ready.wait()
+        except ClosedError:
+            return  # between two looks
         finally:
             for number in numbers:
                 loop.remove_reader(number)
@@ -146,6 +165,9 @@ class AnyStream(AnyMap, Generic[E]):
         parts: list[Any] = []
         with self._lock:
             stream = self._ready()
+            if self._reading:
+                return numpy.empty(0, dtype)  # type: ignore[no-any-return]
+            self._reading = True
             try:
                 for view, first, stride, count in stream.read_equal(dtype.itemsize):
                     # As bytes without fields, which NumPy copies ten times as quickly as a struct.
@@ -155,6 +177,8 @@ class AnyStream(AnyMap, Generic[E]):
                     parts.append(whole["event"].copy().view(dtype))
             except BpfValueError as error:
                 self._postpone(error, parts)
+            finally:
+                self._read_is_over(stream)
         if not parts:
             return numpy.empty(0, dtype)  # type: ignore[no-any-return]
         return parts[0] if len(parts) == 1 else numpy.concatenate(parts)  # type: ignore[no-any-return]
@@ -180,12 +204,12 @@ class AnyStream(AnyMap, Generic[E]):
     def _close(self) -> None:
         """End every iteration that waits; the map is closed with its object."""
         self._ended = True
-        stream = self._stream
-        if stream is not None:
-            stream.wake()
-            with self._lock:
+        if self._stream is not None:
+            self._stream.wake()
+        with self._lock:
+            stream, self._stream = self._stream, None  # its descriptors go when nobody waits any more
+            if stream is not None and not self._reading:
                 stream.close()
-            self._stream = None  # its descriptors go when nobody waits any more
 
     def _open(self) -> Stream:
         with self._lock:
@@ -270,13 +294,14 @@ class PerfEventArray(AnyStream[E], Generic[E]):
 class UserRingBuf(AnyMap, Generic[E]):
     """A ring buffer from this process to programs, which take its records with ``bpf_user_ringbuf_drain()``."""
 
-    __slots__ = ("_ended", "_lock", "_writer")
+    __slots__ = ("_ended", "_lock", "_writer", "_writing")
     map_type = "USER_RINGBUF"
     parameters = ("event",)
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # as for streams: a signal handler may close in the middle of it
+        self._writing = False
         self._writer: Writer | None = None
         self._ended = False
 
@@ -298,16 +323,25 @@ class UserRingBuf(AnyMap, Generic[E]):
         with self._lock:
             if self._ended:
                 raise closed(self.name)
-            if self._writer is None:
-                self._writer = self._map.writer()
-            if not self._writer.write(raw):
-                raise MapError(f"{self.name}: no room for {len(raw)} bytes until a program takes some", errno.ENOSPC)
+            writer = self._writer or self._map.writer()
+            self._writer = writer
+            if self._writing:
+                raise MapError(f"{self.name}: a signal handler came in the middle of another send", errno.EBUSY)
+            self._writing = True
+            try:
+                written = writer.write(raw)
+            finally:
+                self._writing = False
+                if self._ended:
+                    writer.close()
+        if not written:
+            raise MapError(f"{self.name}: no room for {len(raw)} bytes until a program takes some", errno.ENOSPC)
 
     def _close(self) -> None:
         """Let go of the memory; the map is closed with its object."""
         with self._lock:
             self._ended = True
-            if self._writer is not None:
+            if self._writer is not None and not self._writing:
                 self._writer.close()
 
     if TYPE_CHECKING:
@@ -346,6 +380,7 @@ class Poller:
         """
         import select
 
+        timeout = _seconds(timeout, "Poller.poll")
         poller = select.poll()
         for stream in self.streams:
             for number in stream._open().descriptors():
@@ -354,6 +389,8 @@ class Poller:
         while True:
             found = False
             for stream in self.streams:
+                if stream._ended:
+                    return
                 for event in stream.read(1):  # a turn for each, so that none starves the others
                     found = True
                     yield stream, event
@@ -364,3 +401,14 @@ class Poller:
             ready = poller.poll(None if left is None else left * 1000)
             if not ready or any(stream._ended for stream in self.streams):
                 return
+
+
+def _seconds(timeout: Any, where: str) -> float | None:
+    """Return a time to wait that the system takes: no more than three weeks at a time."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise BpfTypeError(f"{shown(timeout)} is no time in seconds, nor None", where)
+    if not timeout >= 0:
+        raise BpfValueError(f"{shown(timeout)} is no time to wait: seconds from 0 on, or None", where)
+    return min(timeout, 1_800_000.0)

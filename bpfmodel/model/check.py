@@ -223,6 +223,8 @@ class _Checker:
                      "declare a Struct class, or bytes")  # fmt: skip
             return kinds.VOID
         there = found.value
+        if type_name(found.type) == "PERF_EVENT_ARRAY" and isinstance(kinds.strip(there or kinds.VOID), kinds.Int):
+            there = None  # the descriptors that the kernel keeps in it, which many write down as its value
         if there is None and isinstance(declared, kinds.Composite):
             there = next((type for name in _c_names(declared.name) for type in self.structs(name)), None)
         if there is None:

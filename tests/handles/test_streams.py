@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import select
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Literal as L
 
 import pytest
 from support.data import testdata
+from support.objects import ObjectBuilder
 
 from bpfmodel import (
     Array,
@@ -263,13 +266,42 @@ def test_use_after_close(objs: Objects, no_leak: None) -> None:
     objs.inbox.send(Event(1, 2, 3))
     objs.close()
     uses: list[Any] = [
-        lambda: list(objs.events), objs.events.read, objs.events.drain_numpy, objs.events.fileno, lambda: next(iterator),
+        lambda: list(objs.events), objs.events.read, objs.events.drain_numpy, objs.events.fileno,
         lambda: list(objs.perf.poll(0)), lambda: objs.inbox.send(Event(1, 2, 3)), lambda: next(objs.events.poll(1)),
         lambda: list(Poller(objs.events).poll(0)),
     ]  # fmt: skip
     for use in uses:
         with pytest.raises(ClosedError):
             use()
+    assert list(iterator) == [], "what was begun ends"
+
+
+@pytest.mark.parametrize("read", ["poll", "read", "drain_numpy"])
+def test_a_signal_handler_may_close_in_the_middle_of_a_read(objs: Objects, read: str) -> None:
+    """It runs in the thread that reads, between any two steps of it."""
+    if read == "drain_numpy":
+        pytest.importorskip("numpy", reason="NumPy is an extra, and not installed")
+    before = signal.signal(signal.SIGALRM, lambda *_: objs.close())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        with contextlib.suppress(ClosedError):
+            while not objs.closed:
+                produce(objs, 2000)
+                _ = list(objs.events.poll(0)) if read == "poll" else getattr(objs.events, read)()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert objs.closed
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan"), "1", True, b""])
+def test_times_that_are_none(objs: Objects, timeout: Any) -> None:
+    with pytest.raises(BpfValueError, match=r"events\.poll: .* is no time"):
+        list(objs.events.poll(timeout))
+    with pytest.raises(BpfValueError, match=r"Poller\.poll: .* is no time"):
+        list(Poller(objs.events).poll(timeout))
+    with pytest.raises(BpfTypeError, match="is no number of records"):
+        objs.events.read(timeout if timeout == b"" else "1")
 
 
 def test_records_of_another_size_are_told_and_passed_over(objs: Objects) -> None:
@@ -394,3 +426,23 @@ def test_rings_in_memory_take_records_from_tests() -> None:
         assert list(objs.events.poll(0.01)) == []
         with pytest.raises(NotSupportedError):
             objs.events.fileno()
+
+
+def test_descriptors_written_down_as_a_perf_arrays_value_are_no_events() -> None:
+    made = ObjectBuilder()
+    word, long = made.btf.common("__u32"), made.btf.common("__u64")
+    made.map("samples", 4, key=word, value=word, max_entries=0)
+    made.variable("unused", made.btf.ptr(made.btf.struct("event", 8, [("number", long)])), 8, section=".bss")
+
+    class Right(Struct, name="event"):
+        number: u64
+
+    class Samples(BpfObjects):
+        samples: PerfEventArray[Right]
+
+    class Wrong(BpfObjects):
+        samples: PerfEventArray[Event]
+
+    assert Samples.check(made.build()) == ()
+    with pytest.raises(MismatchError, match=r"samples\.event\.kind"):
+        Wrong.check(made.build())
